@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Everything an instruction set decides, one file each behind this table. A new architecture is one file that fills one
+ * KmArch, its row in arch.c, and its tests (tests/unit/test-arch.c); no other room names an architecture.
+ */
+#pragma once
+
+#include <glib.h>
+
+struct KmObject;
+struct KmSection;
+struct KmSymbol;
+
+/* What the linker or loader computes for a relocation, as far as we need to tell. */
+typedef enum {
+	KM_RELOC_NONE,		/* nothing is written */
+	KM_RELOC_ABS,		/* S + A */
+	KM_RELOC_PC,		/* S + A - P, data or code */
+	KM_RELOC_CALL,		/* a branch to a function, S + A - P, possibly through a stub */
+	KM_RELOC_GOT,		/* through a slot that holds the address */
+	KM_RELOC_TOC,		/* relative to the TOC or GOT pointer */
+	KM_RELOC_HINT,		/* marks an instruction, writes nothing by itself (relaxation, TLS call, ENTRY) */
+	KM_RELOC_OTHER,		/* known by name, not interpreted */
+} KmRelocKind;
+
+typedef struct {
+	guint32 type;
+	const char *name;	/* "R_X86_64_PC32" */
+	KmRelocKind kind;
+	guint8 size;		/* bytes of the section that hold the written field (0: none) */
+	guint64 mask;		/* the bits it writes, as a number of size bytes in the object's byte order */
+} KmRelocInfo;
+
+typedef struct KmArch {
+	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
+	const char *debian;	/* dpkg architecture: "amd64" */
+	const char *kbuild;	/* ARCH= of the kernel: "x86" */
+	const char *triplet;	/* GNU triplet of compilers: "x86_64-linux-gnu" */
+	const char *qemu;	/* qemu-system-NAME */
+	guint16 machine;	/* EM_* */
+	gboolean big_endian;
+	guint32 abs64;		/* r_type of a plain 64-bit address */
+	guint32 pc32;		/* r_type of a plain 32-bit PC-relative value */
+	const KmRelocInfo *relocs;	/* ended by a row without name */
+	const char *const *hooks;	/* functions called by a profiled entry: "__fentry__", "_mcount"; NULL-ended */
+
+	/*
+	 * Byte offset from the value of the relocation's symbol to the thing referred to: the addend, without the bias
+	 * that a PC-relative field has because the CPU counts from the end of the instruction.
+	 */
+	gint64 (*target_offset)(const struct KmSection *section, gsize reloc_index);
+
+	/*
+	 * From a linked field back to the value of the relocation's symbol (S). field: size bytes as found in the
+	 * image, at run-time address place. FALSE: cannot be told from this field (then the caller does without).
+	 */
+	gboolean (*symbol_value)(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value);
+
+	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
+	gboolean (*is_annotation)(const struct KmSymbol *symbol);
+
+	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
+	guint (*local_entry)(const struct KmSymbol *symbol);
+} KmArch;
+
+/* All architectures, NULL-ended. */
+const KmArch *const *km_arch_all(void);
+/* By ELF header: machine EM_*, and byte order. NULL when unknown. */
+const KmArch *km_arch_by_elf(guint16 machine, gboolean big_endian);
+/* By our name or dpkg's. NULL when unknown. */
+const KmArch *km_arch_by_name(const char *name);
+/* The architecture this program runs on. NULL when it is none of ours. */
+const KmArch *km_arch_host(void);
+/* NULL when the type is unknown: refuse by number. */
+const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/run.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/error.h"
+
+void km_run_result_free(KmRunResult *result)
+{
+	if (!result)
+		return;
+	g_free(result->output);
+	g_free(result->errors);
+	g_free(result);
+}
+
+/* Between fork and exec: only async-signal-safe calls. */
+static void die_with_parent(gpointer unused)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
+static GSubprocessLauncher *new_launcher(const KmRunOptions *o)
+{
+	GSubprocessFlags flags = G_SUBPROCESS_FLAGS_STDOUT_PIPE;
+	flags |= o->merge_stderr ? G_SUBPROCESS_FLAGS_STDERR_MERGE : G_SUBPROCESS_FLAGS_STDERR_PIPE;
+	if (o->stdin_text)
+		flags |= G_SUBPROCESS_FLAGS_STDIN_PIPE;
+	GSubprocessLauncher *launcher = g_subprocess_launcher_new(flags);
+	if (o->cwd)
+		g_subprocess_launcher_set_cwd(launcher, o->cwd);
+	if (o->clear_env) {
+		char *none[] = { NULL };
+		g_subprocess_launcher_set_environ(launcher, none);
+	}
+	for (const char *const *e = o->env; e && *e; e++) {
+		const char *equals = strchr(*e, '=');
+		g_autofree char *name = equals ? g_strndup(*e, (gsize)(equals - *e)) : g_strdup(*e);
+		if (equals)
+			g_subprocess_launcher_setenv(launcher, name, equals + 1, TRUE);
+		else
+			g_subprocess_launcher_unsetenv(launcher, name);
+	}
+	g_subprocess_launcher_set_child_setup(launcher, die_with_parent, NULL, NULL);
+	return launcher;
+}
+
+/* Output of a program is text for us: bytes that are not UTF-8 are replaced. */
+static char *to_text(GBytes *bytes)
+{
+	if (!bytes)
+		return g_strdup("");
+	return g_utf8_make_valid(g_bytes_get_data(bytes, NULL), (gssize)g_bytes_get_size(bytes));
+}
+
+KmRunResult *km_run(const char *const *argv, const KmRunOptions *options, GError **error)
+{
+	const KmRunOptions none = { 0 };
+	const KmRunOptions *o = options ? options : &none;
+	g_autoptr(GSubprocessLauncher) launcher = new_launcher(o);
+	g_autoptr(GError) local = NULL;
+	g_autoptr(GSubprocess) process = g_subprocess_launcher_spawnv(launcher, argv, &local);
+	if (!process)
+		return km_fail_null(error, "cannot run %s: %s", argv[0], local->message);
+
+	g_autoptr(GBytes) in = o->stdin_text ? g_bytes_new_static(o->stdin_text, strlen(o->stdin_text)) : NULL;
+	g_autoptr(GBytes) out = NULL;
+	g_autoptr(GBytes) err = NULL;
+	if (!g_subprocess_communicate(process, in, NULL, &out, &err, &local))
+		return km_fail_null(error, "running %s: %s", argv[0], local->message);
+
+	KmRunResult *result = g_new0(KmRunResult, 1);
+	result->output = to_text(out);
+	result->errors = to_text(err);
+	result->status = g_subprocess_get_if_exited(process) ? g_subprocess_get_exit_status(process)
+							     : 128 + g_subprocess_get_term_sig(process);
+	return result;
+}
+
+/* The last lines a program said, for a message. */
+static char *last_words(const char *text)
+{
+	g_autofree char *trimmed = g_strchomp(g_strdup(text));
+	gsize length = strlen(trimmed);
+	const char *from = length > 600 ? trimmed + length - 600 : trimmed;
+	return g_utf8_make_valid(from, -1);
+}
+
+char *km_run_checked(const char *const *argv, const KmRunOptions *options, GError **error)
+{
+	g_autoptr(KmRunResult) result = km_run(argv, options, error);
+	if (!result)
+		return NULL;
+	if (result->status == 0)
+		return g_steal_pointer(&result->output);
+	g_autofree char *command = g_strjoinv(" ", (char **)argv);
+	g_autofree char *words = last_words(*result->errors ? result->errors : result->output);
+	return km_fail_null(error, "`%.300s` failed with status %d: %s", command, result->status, words);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The subcommands: one file each, parse arguments, call the rooms below, print. */
+#pragma once
+
+#include <glib.h>
+#include <jansson.h>
+
+typedef struct {
+	const char *name;
+	const char *summary;	/* one line for `kmend --help` */
+	/* argv[0] is the subcommand's name. Returns FALSE with error; *exit_code may be set on success (default 0). */
+	gboolean (*run)(int argc, char **argv, int *exit_code, GError **error);
+} KmCommand;
+
+gboolean km_cmd_kernel(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);
+
+/* Print root to standard output, keys sorted, indented, and drop the reference. */
+gboolean km_cmd_print_json(json_t *root, GError **error);
+/* GOption parsing with our habits: usage errors become KM_ERROR_USAGE, --help prints and exits 0. */
+gboolean km_cmd_parse(int *argc, char ***argv, const char *synopsis, const char *summary, const GOptionEntry *entries,
+		      GError **error);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Sectioned original against sectioned patched: which functions and data differ, and why. Works on any two objects of an
+ * architecture in arch/, from any compiler; needs no kernel.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "elf/object.h"
+
+typedef enum { KM_SAME, KM_CHANGED, KM_NEW, KM_REMOVED } KmStatus;
+
+typedef struct {
+	char *name;		/* in the patched object (original for removed ones) */
+	KmStatus status;
+	KmSymbol *original;	/* NULL for new */
+	KmSymbol *patched;	/* NULL for removed */
+	GPtrArray *reasons;	/* of char*: "its own code: 12 bytes from +0x40", "calls new function foo", "bug table entry" */
+	gboolean init;		/* lives in an init section */
+} KmChange;
+
+typedef struct {
+	char *name;
+	char *why;		/* with the place and what to do */
+} KmRefusal;
+
+typedef struct {
+	KmObject *original;	/* not owned */
+	KmObject *patched;	/* not owned */
+	GPtrArray *functions;	/* of KmChange, not KM_SAME; sorted by name */
+	GPtrArray *data;	/* of KmChange, not KM_SAME; sorted by name */
+	GPtrArray *refused;	/* of KmRefusal: what a live patch cannot express (changed __init code, changed initialised data) */
+	GHashTable *twins;	/* KmSymbol* of patched -> KmSymbol* of original: every pair, same or changed */
+} KmDiff;
+
+/* Compare. An error only when the objects cannot be compared at all (other architecture, malformed). */
+KmDiff *km_diff_new(KmObject *original, KmObject *patched, GError **error);
+void km_diff_free(KmDiff *diff);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
+
+/* No function and no data differ. */
+gboolean km_diff_empty(const KmDiff *diff);
+/* {"functions":[{"name","status","reasons"}],"data":[...],"refused":[{"name","why"}]} */
+json_t *km_diff_to_json(const KmDiff *diff);
+
+/* One special section of the kernel (.altinstructions, __bug_table ...): a row in the one table of special.c. */
+typedef enum {
+	KM_SPECIAL_TABLE,	/* entries of one size; an entry belongs to the function its owner relocation points into */
+	KM_SPECIAL_STRINGS,	/* bytes that tables refer to; no owner of their own */
+	KM_SPECIAL_CODE,	/* out-of-line code that tables refer to (.altinstr_replacement, .fixup) */
+	KM_SPECIAL_DROP,	/* made again for the output by objtool or the linker, or of no use there */
+	KM_SPECIAL_MARK,	/* objtool annotations: kept for entries of kept functions */
+} KmSpecialKind;
+
+typedef struct {
+	const char *name;	/* a trailing '*' matches any ending */
+	KmSpecialKind kind;
+	guint entry_size;	/* 0: inferred from relocation strides */
+	guint owner;		/* byte offset in the entry of the relocation that names the owner */
+	gboolean compare;	/* a differing entry makes its function changed */
+} KmSpecial;
+
+/* NULL: not a special section. */
+const KmSpecial *km_special_find(const char *section_name);
+/* Bytes of one entry of this section; 0 when it cannot be told (error set). */
+guint km_special_entry_size(const KmSpecial *special, const KmSection *section, GError **error);
+
+/*
+ * The extracted object: every changed and new function, and everything they need that is not in the running kernel
+ * (new data, strings, constants, their rows of special sections). References to what stays in the kernel become undefined
+ * symbols that carry the patched object's name for it. extracted->symbols[i]->user is the patched object's KmSymbol it came
+ * from (NULL for none), so callers can go on to twins. Caller owns.
+ */
+KmObject *km_extract(const KmDiff *diff, GError **error);

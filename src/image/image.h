@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What runs: the kernel image and its stock modules, read from the files the distribution ships. No debug package, no
+ * System.map: symbols come from the kallsyms tables inside the image (found by structure, never by version), exports
+ * and their CRCs from its __ksymtab and __kcrctab. Addresses are link-time addresses (before KASLR).
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "elf/object.h"
+
+typedef struct KmImage KmImage;
+
+typedef struct {
+	guint64 address;
+	char type;		/* as in /proc/kallsyms: 't', 'T', 'd', 'W' ... */
+	const char *name;	/* owned by the image */
+} KmKsym;
+
+typedef struct {
+	const char *name;	/* owned by the image */
+	const char *namespace;	/* "" when none */
+	guint64 address;
+	guint32 crc;		/* 0 when the kernel has no CONFIG_MODVERSIONS */
+	gboolean has_crc;
+	gboolean gpl;
+} KmExport;
+
+/* Turn a shipped image (vmlinuz with any of the kernel's compressions, or vmlinux, or Image) into the bare ELF (or flat
+ * image) it holds, written to out atomically. Already bare input is copied. */
+gboolean km_image_unpack(const char *path, const char *out, GError **error);
+
+/* Open a shipped or bare image. Refuses a truncated or foreign file with what was missing. */
+KmImage *km_image_open(const char *path, GError **error);
+void km_image_free(KmImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmImage, km_image_free)
+
+const char *km_image_path(const KmImage *image);
+const KmArch *km_image_arch(const KmImage *image);
+/* "Linux version 6.1.0-56-amd64 (...) ..." and the release cut out of it; NULL when the image has none. */
+const char *km_image_banner(const KmImage *image);
+const char *km_image_release(const KmImage *image);
+
+/* size bytes at a link-time address, or NULL when they are not (all) in the file (bss, outside). Owned by the image. */
+const guint8 *km_image_bytes(const KmImage *image, guint64 address, gsize size);
+
+/* All symbols in the order of /proc/kallsyms of the running kernel. */
+const KmKsym *km_image_symbols(const KmImage *image, gsize *n);
+/* The indices (into km_image_symbols) of all symbols of that name, in the order in which livepatch counts positions:
+ * element i is sympos i + 1. NULL when there is none. Owned by the image. */
+const GArray *km_image_lookup(const KmImage *image, const char *name);	/* of guint32 */
+/* The symbols at exactly this address; n may be 0. The run is contiguous in km_image_symbols() when those are ascending;
+ * returns the indices in an array the image owns, or NULL. */
+const GArray *km_image_symbols_at(const KmImage *image, guint64 address); /* of guint32 */
+/* The last symbol at or below address, NULL if none: for messages ("tcp_ack+0x10"). */
+const KmKsym *km_image_nearest(const KmImage *image, guint64 address);
+
+/* Exports of the image. NULL when name is not exported. */
+const KmExport *km_image_export(const KmImage *image, const char *name);
+/* Every export, unordered; n of them. Owned by the image. */
+const KmExport *km_image_exports(const KmImage *image, gsize *n);
+
+/* Address ranges of __mcount_loc when the image still holds link-time values there: is there a patchable entry record
+ * within [start, end)? Returns -1 when the image cannot tell, 0 no, 1 yes. */
+int km_image_has_entry(const KmImage *image, guint64 start, guint64 end);

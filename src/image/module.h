@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A stock module (.ko, .ko.xz, .ko.zst, .ko.gz) and the questions a live patch has for it. */
+#pragma once
+
+#include "elf/object.h"
+
+/* Read and, where needed, decompress. */
+KmObject *km_module_read(const char *path, GError **error);
+
+/* The value of a .modinfo tag ("vermagic", "name", "depends"), first one, or NULL. Owned by the object. */
+const char *km_module_info(const KmObject *module, const char *tag);
+
+/* Position of symbol among the module's symbols of its name as the kernel's livepatch core counts them: in the order of
+ * the module's symbol table, over defined, allocated symbols. 1-based. Refused when it would differ between a module
+ * that is being loaded (init sections count) and a live one. */
+gboolean km_module_sympos(const KmObject *module, const KmSymbol *symbol, guint *sympos, GError **error);
+/* How many symbols of that name the kernel would count in a live module. */
+guint km_module_count(const KmObject *module, const char *name);
+
+/* The CRC the module's __versions section asks for a symbol. FALSE when it imports none of that name. */
+gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 *crc);

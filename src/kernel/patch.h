@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Patches over a pristine tree. The tree is never written: files that a patch touches are copied to an overlay directory
+ * and patched there; everything else is read from the pristine tree.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct {
+	char *path;		/* relative to the tree, normalized: "fs/proc/meminfo.c" */
+	char *patched;		/* absolute path of the patched copy in the overlay, exact text of patch(1) */
+	char *compiled;		/* the same with #line directives, what the compiler gets */
+	char *patch;		/* the patch file that touched it last, for messages */
+} KmTouched;
+
+typedef struct {
+	char *source;		/* pristine tree */
+	char *dir;		/* overlay directory, given by the caller */
+	GPtrArray *files;	/* of KmTouched, sorted by path */
+} KmOverlay;
+
+/*
+ * Apply patches, in order, over source into dir (exists, empty, the caller's). Understands unified diffs as written by diff -u and git,
+ * with -p1 names. Refused, each by name, file and line of the patch: a path that leaves the tree (.., absolute, through a
+ * symbolic link), binary patches, renames, deleted and new files, anything but C files (headers and assembly come later), a
+ * hunk that does not apply (with patch(1)'s own words; offsets are fine, fuzz is not), an empty or truncated patch.
+ */
+KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error);
+void km_overlay_free(KmOverlay *overlay);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmOverlay, km_overlay_free)
+
+/*
+ * #line directives that give every unchanged line of patched the number it has in original, so that __LINE__ in unchanged
+ * code stays the same; the first one names path as the file. A directive is only put where it is harmless: never
+ * inside a comment, a string, a continued line or the parentheses of a macro call. Caller owns the text.
+ */
+char *km_lines_keep(const char *original, const char *patched, const char *path, GError **error);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Translation units: what a patch makes us compile, how kbuild compiles it, and the three objects that come out. */
+#pragma once
+
+#include "base/progress.h"
+#include "kernel/kernel.h"
+#include "kernel/patch.h"
+
+typedef struct {
+	char *source;		/* relative to the tree: "fs/proc/meminfo.c" */
+	char *object;		/* kbuild's target: "fs/proc/meminfo.o" */
+	char *owner;		/* "vmlinux", or the module it is linked into ("ext4") with '-' turned into '_' */
+	char *module_path;	/* the stock module's file; NULL for vmlinux */
+	char **argv;		/* the compiler command as kbuild runs it, without -c, -o, dependency options and the source */
+	char *cwd;		/* where it runs */
+	/* Filled by km_units_compile(): object files in the work directory. */
+	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
+	char *plain;		/* the original assembled as the distribution built it: the proof's side */
+	char *patched;		/* sectioned, from the overlay */
+} KmUnit;
+
+void km_unit_free(KmUnit *unit);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnit, km_unit_free)
+
+/*
+ * The units of an overlay. Compile commands come from kbuild by dry run. Refused: a source not built in this config (naming
+ * the config option when the Makefile tells it), a touched .c that other units #include is covered by those units.
+ * Returns an array of KmUnit, owned.
+ */
+GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error);
+
+/*
+ * Compile all of them into dir, jobs at once (0: number of CPUs). Original: to assembly once with section flags, assembled
+ * twice (as it is, and with .text.X folded back for plain). A compiler error in the original means the kernel's set-up is
+ * wrong; in the patched file it is the patch's: the message says which, with the compiler's first error line.
+ */
+gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
+			  KmProgress *progress, GError **error);
+
+/*
+ * What the livepatch module itself is made with, prepared once per kernel in kernel->work and cached: a compiled template
+ * (km_template_source() text, built as kbuild builds a module) and the objtool command with kbuild's flags for a linked
+ * module. objtool_argv is NULL when this kernel uses no objtool.
+ */
+typedef struct {
+	char *template_object;
+	char **objtool_argv;	/* without the object's name; run in cwd */
+	char *cwd;
+} KmModuleTools;
+
+void km_module_tools_free(KmModuleTools *tools);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmModuleTools, km_module_tools_free)
+
+/* source: C text of the template. The cache key covers it. */
+KmModuleTools *km_module_tools(KmKernel *kernel, const char *source, GError **error);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of subcommands, nothing else. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cmd/cmd.h"
+
+static const KmCommand commands[] = {
+	{ NULL, NULL, NULL },
+};
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "Usage: kmend COMMAND [ARGUMENTS...]\n\n"
+		     "Turns a source patch into a live patch for a stock running Linux kernel.\n\nCommands:\n");
+	for (const KmCommand *c = commands; c->name; c++)
+		fprintf(out, "  %-10s %s\n", c->name, c->summary);
+	fprintf(out, "\n`kmend COMMAND --help` explains a command; kmend(1) and docs/ explain the rest.\n");
+}
+
+static int run_command(const KmCommand *command, int argc, char **argv)
+{
+	g_autoptr(GError) error = NULL;
+	int exit_code = 0;
+	if (command->run(argc, argv, &exit_code, &error))
+		return exit_code;
+	fprintf(stderr, "kmend %s: %s\n", command->name, error->message);
+	return km_error_exit_code(error);
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	if (!name || !strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+		print_usage(name ? stdout : stderr);
+		return name ? 0 : KM_ERROR_USAGE;
+	}
+	if (!strcmp(name, "--version")) {
+		printf("kmend %s\n", KMEND_VERSION);
+		return 0;
+	}
+	for (const KmCommand *c = commands; c->name; c++)
+		if (!strcmp(c->name, name))
+			return run_command(c, argc - 1, argv + 1);
+	fprintf(stderr, "kmend: unknown command '%s'; `kmend --help` lists them\n", name);
+	return KM_ERROR_USAGE;
+}
