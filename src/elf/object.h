@@ -65,6 +65,7 @@ struct KmObject {
 	GPtrArray *sections;	/* of KmSection, owned, file order; without symtab, strtab, rela sections */
 	GPtrArray *symbols;	/* of KmSymbol, owned, file order, without the null symbol */
 	KmSymbol *null_symbol;	/* what relocations without symbol point at; not in symbols */
+	GHashTable *cover;	/* private to km_object_symbol_at(): KmSection -> sorted symbols; NULL until asked */
 };
 
 /* Read an object. Anything malformed is an error that names path, section and offset; relocation types unknown to the
