@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of architectures. The only includes upwards of this room are for the structures that arch.h names. */
+#include "arch/arch.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "arch/table.h"
+#include "elf/object.h"
+
+static const KmArch *const architectures[] = {
+	&km_arch_x86_64, &km_arch_arm64, &km_arch_ppc64le, &km_arch_s390x, NULL,
+};
+
+const KmArch *const *km_arch_all(void)
+{
+	return architectures;
+}
+
+const KmArch *km_arch_by_elf(guint16 machine, gboolean big_endian)
+{
+	for (const KmArch *const *a = architectures; *a; a++)
+		if ((*a)->machine == machine && !(*a)->big_endian == !big_endian)
+			return *a;
+	return NULL;
+}
+
+const KmArch *km_arch_by_name(const char *name)
+{
+	for (const KmArch *const *a = architectures; *a; a++)
+		if (!strcmp((*a)->name, name) || !strcmp((*a)->debian, name))
+			return *a;
+	return NULL;
+}
+
+const KmArch *km_arch_host(void)
+{
+	struct utsname host;
+	if (uname(&host))
+		return NULL;
+	/* uname(2) calls arm64 by the name of its GNU triplet, and the rest by ours. */
+	for (const KmArch *const *a = architectures; *a; a++)
+		if (!strcmp((*a)->name, host.machine) || !strcmp((*a)->qemu, host.machine))
+			return *a;
+	return NULL;
+}
+
+const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type)
+{
+	/* Rows ascend by type, and the common types come first: no index needed. */
+	for (const KmRelocInfo *row = arch->relocs; row->name && row->type <= type; row++)
+		if (row->type == type)
+			return row;
+	return NULL;
+}
+
+gint64 km_arch_plain_offset(const KmSection *section, gsize reloc_index)
+{
+	return g_array_index(section->relocs, KmReloc, reloc_index).addend;
+}
+
+gboolean km_arch_is_label(const KmSymbol *symbol)
+{
+	return g_str_has_prefix(symbol->name, ".L");
+}
+
+guint km_arch_no_local_entry(const KmSymbol *symbol)
+{
+	return 0;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * arm64. Instructions are words; an address takes a pair (ADRP for the page, ADD or a load for the low 12 bits), so one field
+ * alone tells a symbol's value only for branches, literals and data.
+ */
+#include <elf.h>
+#include <string.h>
+
+#include "arch/table.h"
+#include "elf/object.h"
+
+#define ROW KM_RELOC_ROW
+#define B2 0xffff
+#define B4 0xffffffff
+#define B8 G_MAXUINT64
+#define IMM12 0x003ffc00 /* add, load, store */
+#define IMM14 0x0007ffe0 /* tbz */
+#define IMM16 0x001fffe0 /* movz, movk */
+#define IMM16_SIGNED 0x401fffe0 /* movz that the linker may turn into movn */
+#define IMM19 0x00ffffe0 /* b.cond, ldr literal */
+#define IMM21 0x60ffffe0 /* adr, adrp */
+#define IMM26 0x03ffffff /* b, bl */
+
+/* ELF for the Arm 64-bit Architecture, "Relocation". */
+static const KmRelocInfo relocs[] = {
+	ROW(0, "R_AARCH64_NONE", KM_RELOC_NONE, 0, 0),
+	ROW(256, "R_AARCH64_NONE", KM_RELOC_NONE, 0, 0),
+	ROW(257, "R_AARCH64_ABS64", KM_RELOC_ABS, 8, B8),
+	ROW(258, "R_AARCH64_ABS32", KM_RELOC_ABS, 4, B4),
+	ROW(259, "R_AARCH64_ABS16", KM_RELOC_ABS, 2, B2),
+	ROW(260, "R_AARCH64_PREL64", KM_RELOC_PC, 8, B8),
+	ROW(261, "R_AARCH64_PREL32", KM_RELOC_PC, 4, B4),
+	ROW(262, "R_AARCH64_PREL16", KM_RELOC_PC, 2, B2),
+	ROW(263, "R_AARCH64_MOVW_UABS_G0", KM_RELOC_ABS, 4, IMM16),
+	ROW(264, "R_AARCH64_MOVW_UABS_G0_NC", KM_RELOC_ABS, 4, IMM16),
+	ROW(265, "R_AARCH64_MOVW_UABS_G1", KM_RELOC_ABS, 4, IMM16),
+	ROW(266, "R_AARCH64_MOVW_UABS_G1_NC", KM_RELOC_ABS, 4, IMM16),
+	ROW(267, "R_AARCH64_MOVW_UABS_G2", KM_RELOC_ABS, 4, IMM16),
+	ROW(268, "R_AARCH64_MOVW_UABS_G2_NC", KM_RELOC_ABS, 4, IMM16),
+	ROW(269, "R_AARCH64_MOVW_UABS_G3", KM_RELOC_ABS, 4, IMM16),
+	ROW(270, "R_AARCH64_MOVW_SABS_G0", KM_RELOC_ABS, 4, IMM16_SIGNED),
+	ROW(271, "R_AARCH64_MOVW_SABS_G1", KM_RELOC_ABS, 4, IMM16_SIGNED),
+	ROW(272, "R_AARCH64_MOVW_SABS_G2", KM_RELOC_ABS, 4, IMM16_SIGNED),
+	ROW(273, "R_AARCH64_LD_PREL_LO19", KM_RELOC_PC, 4, IMM19),
+	ROW(274, "R_AARCH64_ADR_PREL_LO21", KM_RELOC_PC, 4, IMM21),
+	ROW(275, "R_AARCH64_ADR_PREL_PG_HI21", KM_RELOC_PC, 4, IMM21),
+	ROW(276, "R_AARCH64_ADR_PREL_PG_HI21_NC", KM_RELOC_PC, 4, IMM21),
+	ROW(277, "R_AARCH64_ADD_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(278, "R_AARCH64_LDST8_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(279, "R_AARCH64_TSTBR14", KM_RELOC_PC, 4, IMM14),
+	ROW(280, "R_AARCH64_CONDBR19", KM_RELOC_PC, 4, IMM19),
+	ROW(282, "R_AARCH64_JUMP26", KM_RELOC_CALL, 4, IMM26),
+	ROW(283, "R_AARCH64_CALL26", KM_RELOC_CALL, 4, IMM26),
+	ROW(284, "R_AARCH64_LDST16_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(285, "R_AARCH64_LDST32_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(286, "R_AARCH64_LDST64_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(287, "R_AARCH64_MOVW_PREL_G0", KM_RELOC_PC, 4, IMM16_SIGNED),
+	ROW(288, "R_AARCH64_MOVW_PREL_G0_NC", KM_RELOC_PC, 4, IMM16),
+	ROW(289, "R_AARCH64_MOVW_PREL_G1", KM_RELOC_PC, 4, IMM16_SIGNED),
+	ROW(290, "R_AARCH64_MOVW_PREL_G1_NC", KM_RELOC_PC, 4, IMM16),
+	ROW(291, "R_AARCH64_MOVW_PREL_G2", KM_RELOC_PC, 4, IMM16_SIGNED),
+	ROW(292, "R_AARCH64_MOVW_PREL_G2_NC", KM_RELOC_PC, 4, IMM16),
+	ROW(293, "R_AARCH64_MOVW_PREL_G3", KM_RELOC_PC, 4, IMM16_SIGNED),
+	ROW(299, "R_AARCH64_LDST128_ABS_LO12_NC", KM_RELOC_ABS, 4, IMM12),
+	ROW(307, "R_AARCH64_GOTREL64", KM_RELOC_TOC, 8, B8),
+	ROW(308, "R_AARCH64_GOTREL32", KM_RELOC_TOC, 4, B4),
+	ROW(309, "R_AARCH64_GOT_LD_PREL19", KM_RELOC_GOT, 4, IMM19),
+	ROW(310, "R_AARCH64_LD64_GOTOFF_LO15", KM_RELOC_GOT, 4, IMM12),
+	ROW(311, "R_AARCH64_ADR_GOT_PAGE", KM_RELOC_GOT, 4, IMM21),
+	ROW(312, "R_AARCH64_LD64_GOT_LO12_NC", KM_RELOC_GOT, 4, IMM12),
+	ROW(313, "R_AARCH64_LD64_GOTPAGE_LO15", KM_RELOC_GOT, 4, IMM12),
+	ROW(314, "R_AARCH64_PLT32", KM_RELOC_CALL, 4, B4),
+	ROW(315, "R_AARCH64_GOTPCREL32", KM_RELOC_GOT, 4, B4),
+	ROW(512, "R_AARCH64_TLSGD_ADR_PREL21", KM_RELOC_OTHER, 4, IMM21),
+	ROW(513, "R_AARCH64_TLSGD_ADR_PAGE21", KM_RELOC_OTHER, 4, IMM21),
+	ROW(514, "R_AARCH64_TLSGD_ADD_LO12_NC", KM_RELOC_OTHER, 4, IMM12),
+	ROW(539, "R_AARCH64_TLSIE_MOVW_GOTTPREL_G1", KM_RELOC_OTHER, 4, IMM16),
+	ROW(540, "R_AARCH64_TLSIE_MOVW_GOTTPREL_G0_NC", KM_RELOC_OTHER, 4, IMM16),
+	ROW(541, "R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21", KM_RELOC_OTHER, 4, IMM21),
+	ROW(542, "R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC", KM_RELOC_OTHER, 4, IMM12),
+	ROW(543, "R_AARCH64_TLSIE_LD_GOTTPREL_PREL19", KM_RELOC_OTHER, 4, IMM19),
+	ROW(549, "R_AARCH64_TLSLE_ADD_TPREL_HI12", KM_RELOC_OTHER, 4, IMM12),
+	ROW(550, "R_AARCH64_TLSLE_ADD_TPREL_LO12", KM_RELOC_OTHER, 4, IMM12),
+	ROW(551, "R_AARCH64_TLSLE_ADD_TPREL_LO12_NC", KM_RELOC_OTHER, 4, IMM12),
+	ROW(560, "R_AARCH64_TLSDESC_LD_PREL19", KM_RELOC_OTHER, 4, IMM19),
+	ROW(561, "R_AARCH64_TLSDESC_ADR_PREL21", KM_RELOC_OTHER, 4, IMM21),
+	ROW(562, "R_AARCH64_TLSDESC_ADR_PAGE21", KM_RELOC_OTHER, 4, IMM21),
+	ROW(563, "R_AARCH64_TLSDESC_LD64_LO12", KM_RELOC_OTHER, 4, IMM12),
+	ROW(564, "R_AARCH64_TLSDESC_ADD_LO12", KM_RELOC_OTHER, 4, IMM12),
+	ROW(569, "R_AARCH64_TLSDESC_CALL", KM_RELOC_HINT, 0, 0),
+	ROW(1024, "R_AARCH64_COPY", KM_RELOC_OTHER, 0, 0),
+	ROW(1025, "R_AARCH64_GLOB_DAT", KM_RELOC_OTHER, 8, B8),
+	ROW(1026, "R_AARCH64_JUMP_SLOT", KM_RELOC_OTHER, 8, B8),
+	ROW(1027, "R_AARCH64_RELATIVE", KM_RELOC_OTHER, 8, B8),
+	KM_RELOC_END,
+};
+
+static const char *const hooks[] = { "_mcount", NULL };
+
+static guint32 word_at(const guint8 *field)
+{
+	guint32 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT32_FROM_LE(word);
+}
+
+static guint64 doubleword_at(const guint8 *field)
+{
+	guint64 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT64_FROM_LE(word);
+}
+
+static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value)
+{
+	gint64 distance;
+	switch (type) {
+	case R_AARCH64_ABS64:
+		*value = doubleword_at(field) - addend;
+		return TRUE;
+	case R_AARCH64_PREL64:
+		distance = (gint64)doubleword_at(field);
+		break;
+	case R_AARCH64_PREL32:
+	case 314: /* R_AARCH64_PLT32 */
+		distance = km_arch_sign_extend(word_at(field), 32);
+		break;
+	case R_AARCH64_CALL26:
+	case R_AARCH64_JUMP26:
+		distance = km_arch_sign_extend(word_at(field), 26) * 4;
+		break;
+	case R_AARCH64_CONDBR19:
+	case R_AARCH64_LD_PREL_LO19:
+		distance = km_arch_sign_extend(word_at(field) >> 5, 19) * 4;
+		break;
+	case R_AARCH64_TSTBR14:
+		distance = km_arch_sign_extend(word_at(field) >> 5, 14) * 4;
+		break;
+	case R_AARCH64_ADR_PREL_LO21: {
+		guint32 word = word_at(field);
+		distance = km_arch_sign_extend((word >> 5 & 0x7ffff) << 2 | (word >> 29 & 3), 21);
+		break;
+	}
+	default:
+		return FALSE;
+	}
+	*value = place + distance - addend;
+	return TRUE;
+}
+
+/* Mapping symbols "$x", "$d", "$x.0", "$d.foo" tell code from data. */
+static gboolean is_annotation(const KmSymbol *symbol)
+{
+	const char *name = symbol->name;
+	if (name[0] == '$' && (name[1] == 'x' || name[1] == 'd') && (!name[2] || name[2] == '.'))
+		return TRUE;
+	return km_arch_is_label(symbol);
+}
+
+const KmArch km_arch_arm64 = {
+	.name = "arm64",
+	.debian = "arm64",
+	.kbuild = "arm64",
+	.triplet = "aarch64-linux-gnu",
+	.qemu = "aarch64",
+	.machine = EM_AARCH64,
+	.big_endian = FALSE,
+	.abs64 = R_AARCH64_ABS64,
+	.pc32 = R_AARCH64_PREL32,
+	.relocs = relocs,
+	.hooks = hooks,
+	.target_offset = km_arch_plain_offset,
+	.symbol_value = symbol_value,
+	.is_annotation = is_annotation,
+	.local_entry = km_arch_no_local_entry,
+};

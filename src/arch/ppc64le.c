@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ppc64le, ELFv2 ABI. Data is reached through the TOC pointer by pairs of halfwords (TOC16_HA and TOC16_LO), so a field alone
+ * does not tell a symbol. A branch goes to the callee's local entry when both share a TOC.
+ */
+#include <elf.h>
+#include <string.h>
+
+#include "arch/table.h"
+#include "elf/object.h"
+
+#define ROW KM_RELOC_ROW
+#define HALF 0xffff
+#define HALF_DS 0xfffc /* the two low bits belong to the opcode */
+#define B4 0xffffffff
+#define B8 G_MAXUINT64
+#define LI 0x03fffffc
+#define BD 0x0000fffc
+#define D34 G_GUINT64_CONSTANT(0x0000ffff0003ffff) /* 18 bits in the prefix, 16 in the suffix word */
+#define D28 G_GUINT64_CONSTANT(0x0000ffff00000fff)
+
+/* Power Architecture 64-Bit ELF V2 ABI, "Relocation Types". */
+static const KmRelocInfo relocs[] = {
+	ROW(0, "R_PPC64_NONE", KM_RELOC_NONE, 0, 0),
+	ROW(1, "R_PPC64_ADDR32", KM_RELOC_ABS, 4, B4),
+	ROW(2, "R_PPC64_ADDR24", KM_RELOC_ABS, 4, LI),
+	ROW(3, "R_PPC64_ADDR16", KM_RELOC_ABS, 2, HALF),
+	ROW(4, "R_PPC64_ADDR16_LO", KM_RELOC_ABS, 2, HALF),
+	ROW(5, "R_PPC64_ADDR16_HI", KM_RELOC_ABS, 2, HALF),
+	ROW(6, "R_PPC64_ADDR16_HA", KM_RELOC_ABS, 2, HALF),
+	ROW(7, "R_PPC64_ADDR14", KM_RELOC_ABS, 4, BD),
+	ROW(8, "R_PPC64_ADDR14_BRTAKEN", KM_RELOC_ABS, 4, BD | 0x200000),
+	ROW(9, "R_PPC64_ADDR14_BRNTAKEN", KM_RELOC_ABS, 4, BD | 0x200000),
+	ROW(10, "R_PPC64_REL24", KM_RELOC_CALL, 4, LI),
+	ROW(11, "R_PPC64_REL14", KM_RELOC_PC, 4, BD),
+	ROW(12, "R_PPC64_REL14_BRTAKEN", KM_RELOC_PC, 4, BD | 0x200000),
+	ROW(13, "R_PPC64_REL14_BRNTAKEN", KM_RELOC_PC, 4, BD | 0x200000),
+	ROW(14, "R_PPC64_GOT16", KM_RELOC_GOT, 2, HALF),
+	ROW(15, "R_PPC64_GOT16_LO", KM_RELOC_GOT, 2, HALF),
+	ROW(16, "R_PPC64_GOT16_HI", KM_RELOC_GOT, 2, HALF),
+	ROW(17, "R_PPC64_GOT16_HA", KM_RELOC_GOT, 2, HALF),
+	ROW(19, "R_PPC64_COPY", KM_RELOC_OTHER, 0, 0),
+	ROW(20, "R_PPC64_GLOB_DAT", KM_RELOC_OTHER, 8, B8),
+	ROW(21, "R_PPC64_JMP_SLOT", KM_RELOC_OTHER, 8, B8),
+	ROW(22, "R_PPC64_RELATIVE", KM_RELOC_OTHER, 8, B8),
+	ROW(24, "R_PPC64_UADDR32", KM_RELOC_ABS, 4, B4),
+	ROW(25, "R_PPC64_UADDR16", KM_RELOC_ABS, 2, HALF),
+	ROW(26, "R_PPC64_REL32", KM_RELOC_PC, 4, B4),
+	ROW(27, "R_PPC64_PLT32", KM_RELOC_OTHER, 4, B4),
+	ROW(28, "R_PPC64_PLTREL32", KM_RELOC_OTHER, 4, B4),
+	ROW(29, "R_PPC64_PLT16_LO", KM_RELOC_GOT, 2, HALF),
+	ROW(30, "R_PPC64_PLT16_HI", KM_RELOC_GOT, 2, HALF),
+	ROW(31, "R_PPC64_PLT16_HA", KM_RELOC_GOT, 2, HALF),
+	ROW(33, "R_PPC64_SECTOFF", KM_RELOC_OTHER, 2, HALF),
+	ROW(34, "R_PPC64_SECTOFF_LO", KM_RELOC_OTHER, 2, HALF),
+	ROW(35, "R_PPC64_SECTOFF_HI", KM_RELOC_OTHER, 2, HALF),
+	ROW(36, "R_PPC64_SECTOFF_HA", KM_RELOC_OTHER, 2, HALF),
+	ROW(37, "R_PPC64_ADDR30", KM_RELOC_PC, 4, 0xfffffffc),
+	ROW(38, "R_PPC64_ADDR64", KM_RELOC_ABS, 8, B8),
+	ROW(39, "R_PPC64_ADDR16_HIGHER", KM_RELOC_ABS, 2, HALF),
+	ROW(40, "R_PPC64_ADDR16_HIGHERA", KM_RELOC_ABS, 2, HALF),
+	ROW(41, "R_PPC64_ADDR16_HIGHEST", KM_RELOC_ABS, 2, HALF),
+	ROW(42, "R_PPC64_ADDR16_HIGHESTA", KM_RELOC_ABS, 2, HALF),
+	ROW(43, "R_PPC64_UADDR64", KM_RELOC_ABS, 8, B8),
+	ROW(44, "R_PPC64_REL64", KM_RELOC_PC, 8, B8),
+	ROW(45, "R_PPC64_PLT64", KM_RELOC_OTHER, 8, B8),
+	ROW(46, "R_PPC64_PLTREL64", KM_RELOC_OTHER, 8, B8),
+	ROW(47, "R_PPC64_TOC16", KM_RELOC_TOC, 2, HALF),
+	ROW(48, "R_PPC64_TOC16_LO", KM_RELOC_TOC, 2, HALF),
+	ROW(49, "R_PPC64_TOC16_HI", KM_RELOC_TOC, 2, HALF),
+	ROW(50, "R_PPC64_TOC16_HA", KM_RELOC_TOC, 2, HALF),
+	ROW(51, "R_PPC64_TOC", KM_RELOC_OTHER, 8, B8),
+	ROW(56, "R_PPC64_ADDR16_DS", KM_RELOC_ABS, 2, HALF_DS),
+	ROW(57, "R_PPC64_ADDR16_LO_DS", KM_RELOC_ABS, 2, HALF_DS),
+	ROW(58, "R_PPC64_GOT16_DS", KM_RELOC_GOT, 2, HALF_DS),
+	ROW(59, "R_PPC64_GOT16_LO_DS", KM_RELOC_GOT, 2, HALF_DS),
+	ROW(60, "R_PPC64_PLT16_LO_DS", KM_RELOC_GOT, 2, HALF_DS),
+	ROW(61, "R_PPC64_SECTOFF_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(62, "R_PPC64_SECTOFF_LO_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(63, "R_PPC64_TOC16_DS", KM_RELOC_TOC, 2, HALF_DS),
+	ROW(64, "R_PPC64_TOC16_LO_DS", KM_RELOC_TOC, 2, HALF_DS),
+	ROW(67, "R_PPC64_TLS", KM_RELOC_HINT, 0, 0),
+	ROW(68, "R_PPC64_DTPMOD64", KM_RELOC_OTHER, 8, B8),
+	ROW(69, "R_PPC64_TPREL16", KM_RELOC_OTHER, 2, HALF),
+	ROW(70, "R_PPC64_TPREL16_LO", KM_RELOC_OTHER, 2, HALF),
+	ROW(71, "R_PPC64_TPREL16_HI", KM_RELOC_OTHER, 2, HALF),
+	ROW(72, "R_PPC64_TPREL16_HA", KM_RELOC_OTHER, 2, HALF),
+	ROW(73, "R_PPC64_TPREL64", KM_RELOC_OTHER, 8, B8),
+	ROW(78, "R_PPC64_DTPREL64", KM_RELOC_OTHER, 8, B8),
+	ROW(87, "R_PPC64_GOT_TPREL16_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(88, "R_PPC64_GOT_TPREL16_LO_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(90, "R_PPC64_GOT_TPREL16_HA", KM_RELOC_OTHER, 2, HALF),
+	ROW(95, "R_PPC64_TPREL16_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(96, "R_PPC64_TPREL16_LO_DS", KM_RELOC_OTHER, 2, HALF_DS),
+	ROW(107, "R_PPC64_TLSGD", KM_RELOC_HINT, 0, 0),
+	ROW(108, "R_PPC64_TLSLD", KM_RELOC_HINT, 0, 0),
+	ROW(109, "R_PPC64_TOCSAVE", KM_RELOC_HINT, 0, 0),
+	ROW(110, "R_PPC64_ADDR16_HIGH", KM_RELOC_ABS, 2, HALF),
+	ROW(111, "R_PPC64_ADDR16_HIGHA", KM_RELOC_ABS, 2, HALF),
+	ROW(116, "R_PPC64_REL24_NOTOC", KM_RELOC_CALL, 4, LI),
+	ROW(117, "R_PPC64_ADDR64_LOCAL", KM_RELOC_ABS, 8, B8),
+	ROW(118, "R_PPC64_ENTRY", KM_RELOC_HINT, 0, 0),
+	ROW(119, "R_PPC64_PLTSEQ", KM_RELOC_HINT, 0, 0),
+	ROW(120, "R_PPC64_PLTCALL", KM_RELOC_HINT, 0, 0),
+	ROW(121, "R_PPC64_PLTSEQ_NOTOC", KM_RELOC_HINT, 0, 0),
+	ROW(122, "R_PPC64_PLTCALL_NOTOC", KM_RELOC_HINT, 0, 0),
+	ROW(123, "R_PPC64_PCREL_OPT", KM_RELOC_HINT, 0, 0),
+	ROW(124, "R_PPC64_REL24_P9NOTOC", KM_RELOC_CALL, 4, LI),
+	ROW(128, "R_PPC64_D34", KM_RELOC_ABS, 8, D34),
+	ROW(129, "R_PPC64_D34_LO", KM_RELOC_ABS, 8, D34),
+	ROW(130, "R_PPC64_D34_HI30", KM_RELOC_ABS, 8, D34),
+	ROW(131, "R_PPC64_D34_HA30", KM_RELOC_ABS, 8, D34),
+	ROW(132, "R_PPC64_PCREL34", KM_RELOC_PC, 8, D34),
+	ROW(133, "R_PPC64_GOT_PCREL34", KM_RELOC_GOT, 8, D34),
+	ROW(134, "R_PPC64_PLT_PCREL34", KM_RELOC_GOT, 8, D34),
+	ROW(135, "R_PPC64_PLT_PCREL34_NOTOC", KM_RELOC_GOT, 8, D34),
+	ROW(144, "R_PPC64_D28", KM_RELOC_ABS, 8, D28),
+	ROW(145, "R_PPC64_PCREL28", KM_RELOC_PC, 8, D28),
+	ROW(240, "R_PPC64_REL16_HIGH", KM_RELOC_PC, 2, HALF),
+	ROW(241, "R_PPC64_REL16_HIGHA", KM_RELOC_PC, 2, HALF),
+	ROW(246, "R_PPC64_REL16DX_HA", KM_RELOC_PC, 4, 0x001fffc1),
+	ROW(248, "R_PPC64_IRELATIVE", KM_RELOC_OTHER, 8, B8),
+	ROW(249, "R_PPC64_REL16", KM_RELOC_PC, 2, HALF),
+	ROW(250, "R_PPC64_REL16_LO", KM_RELOC_PC, 2, HALF),
+	ROW(251, "R_PPC64_REL16_HI", KM_RELOC_PC, 2, HALF),
+	ROW(252, "R_PPC64_REL16_HA", KM_RELOC_PC, 2, HALF),
+	KM_RELOC_END,
+};
+
+static const char *const hooks[] = { "_mcount", NULL };
+
+static guint32 word_at(const guint8 *field)
+{
+	guint32 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT32_FROM_LE(word);
+}
+
+static guint64 doubleword_at(const guint8 *field)
+{
+	guint64 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT64_FROM_LE(word);
+}
+
+/*
+ * A call's answer is where the branch goes: the callee's local entry, or a linkage stub when it is far or has another TOC.
+ * The caller subtracts local_entry() and asks whether a symbol of that name is there.
+ */
+static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value)
+{
+	gint64 distance;
+	switch (type) {
+	case R_PPC64_ADDR64:
+	case R_PPC64_UADDR64:
+		*value = doubleword_at(field) - addend;
+		return TRUE;
+	case R_PPC64_REL64:
+		distance = (gint64)doubleword_at(field);
+		break;
+	case R_PPC64_REL32:
+		distance = km_arch_sign_extend(word_at(field), 32);
+		break;
+	case R_PPC64_REL24:
+	case 116: /* R_PPC64_REL24_NOTOC */
+	case 124: /* R_PPC64_REL24_P9NOTOC */
+		distance = km_arch_sign_extend(word_at(field) & LI, 26);
+		break;
+	case R_PPC64_REL14:
+		distance = km_arch_sign_extend(word_at(field) & BD, 16);
+		break;
+	default:
+		return FALSE;
+	}
+	*value = place + distance - addend;
+	return TRUE;
+}
+
+/* st_other bits 5..7: 0 and 1 mean one entry, n means 2^n bytes to the local one. */
+static guint local_entry(const KmSymbol *symbol)
+{
+	guint code = symbol->other >> 5;
+	return code < 2 || code == 7 ? 0 : 1U << code;
+}
+
+const KmArch km_arch_ppc64le = {
+	.name = "ppc64le",
+	.debian = "ppc64el",
+	.kbuild = "powerpc",
+	.triplet = "powerpc64le-linux-gnu",
+	.qemu = "ppc64",
+	.machine = EM_PPC64,
+	.big_endian = FALSE,
+	.abs64 = R_PPC64_ADDR64,
+	.pc32 = R_PPC64_REL32,
+	.relocs = relocs,
+	.hooks = hooks,
+	.target_offset = km_arch_plain_offset,
+	.symbol_value = symbol_value,
+	.is_annotation = km_arch_is_label,
+	.local_entry = local_entry,
+};

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the architecture files share: their tables, and small arithmetic on fields. Private to this room. */
+#pragma once
+
+#include "arch/arch.h"
+
+extern const KmArch km_arch_x86_64;
+extern const KmArch km_arch_arm64;
+extern const KmArch km_arch_ppc64le;
+extern const KmArch km_arch_s390x;
+
+/* A row of a relocation table: the name is the one of the psABI. */
+#define KM_RELOC_ROW(number, reloc_name, reloc_kind, bytes, bits)                                                      \
+	{                                                                                                              \
+		.type = (number), .name = (reloc_name), .kind = (reloc_kind), .size = (bytes), .mask = (bits)          \
+	}
+#define KM_RELOC_END                                                                                                   \
+	{                                                                                                              \
+		.name = NULL                                                                                           \
+	}
+
+/* value's lowest bits (1..63) as a signed number. */
+static inline gint64 km_arch_sign_extend(guint64 value, guint bits)
+{
+	guint64 sign = G_GUINT64_CONSTANT(1) << (bits - 1);
+	value &= (sign << 1) - 1;
+	return (gint64)((value ^ sign) - sign);
+}
+
+/* The addend as it is: for architectures whose fields are relative to where they stand. */
+gint64 km_arch_plain_offset(const struct KmSection *section, gsize reloc_index);
+/* Compiler labels (.L*), the same everywhere. */
+gboolean km_arch_is_label(const struct KmSymbol *symbol);
+guint km_arch_no_local_entry(const struct KmSymbol *symbol);
