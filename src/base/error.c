@@ -5,7 +5,7 @@
 
 G_DEFINE_QUARK(km-error-quark, km_error)
 
-static void set_error(GError **error, int code, const char *format, va_list args)
+static void G_GNUC_PRINTF(3, 0) set_error(GError **error, int code, const char *format, va_list args)
 {
 	g_autoptr(GError) e = g_error_new_valist(KM_ERROR, code, format, args);
 	/* One line whatever a program we drive printed into it. */

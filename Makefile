@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. Meson does the building, tests/run the testing; this names the common jobs.
+
+BUILD ?= build
+KMEND = $(BUILD)/kmend
+
+all: $(KMEND)
+
+# Ninja knows what is out of date, so it is asked every time.
+$(KMEND): FORCE
+	@scripts/setup build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >$(BUILD)-setup.log || { cat $(BUILD)-setup.log; false; }
+	@rm -f $(BUILD)-setup.log
+	@ninja -C $(BUILD) --quiet
+
+demo: $(KMEND)
+	@scripts/setup run
+	@scripts/demo $(if $(KERNEL),-k '$(KERNEL)') $(if $(PATCH),-p '$(PATCH)') $(if $(RUN),-r "$$RUN")
+
+demo-fix: $(KMEND)
+	@scripts/setup run
+	@scripts/demo-fix $(FIX)
+
+check: $(KMEND)
+	@scripts/setup run
+	@scripts/setup --try test
+	@tests/run
+
+# No virtual machine, no network.
+check-fast: $(KMEND)
+	@tests/run --fast
+
+# The unit tests and the command line under AddressSanitizer and UndefinedBehaviorSanitizer.
+check-sanitize: $(KMEND)
+	@tests/run --fast house/sanitizers
+
+install: $(KMEND)
+	@meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
+
+export RUN
+FORCE:
+.PHONY: all demo demo-fix check check-fast check-sanitize install clean FORCE
