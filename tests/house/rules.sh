@@ -37,6 +37,8 @@ upward()
 		[ "$from" = "$to" ] && continue
 		# base is at the bottom: everyone may use it, and it uses no one.
 		[ "$to" = base ] && continue
+		# An instruction set looks at sections and symbols: elf's structures, while arch.h only names them.
+		[ "$from $to" = "arch elf" ] && [[ $file = *.c ]] && continue
 		[ "$(floor "$to")" -lt "$(floor "$from")" ] || echo "$file:$line: $text"
 	done
 }
