@@ -47,7 +47,6 @@ json_t *km_diff_to_json(const KmDiff *diff);
 /* One special section of the kernel (.altinstructions, __bug_table ...): a row in the one table of special.c. */
 typedef enum {
 	KM_SPECIAL_TABLE,	/* entries of one size; an entry belongs to the function its owner relocation points into */
-	KM_SPECIAL_STRINGS,	/* bytes that tables refer to; no owner of their own */
 	KM_SPECIAL_CODE,	/* out-of-line code that tables refer to (.altinstr_replacement, .fixup) */
 	KM_SPECIAL_DROP,	/* made again for the output by objtool or the linker, or of no use there */
 	KM_SPECIAL_MARK,	/* objtool annotations: kept for entries of kept functions */
@@ -56,7 +55,8 @@ typedef enum {
 typedef struct {
 	const char *name;	/* a trailing '*' matches any ending */
 	KmSpecialKind kind;
-	guint entry_size;	/* 0: inferred from relocation strides */
+	guint entry_size;	/* bytes, where it is the same everywhere; 0: inferred from relocation strides */
+	guint min_size;		/* bytes an entry has at least, for the inference */
 	guint owner;		/* byte offset in the entry of the relocation that names the owner */
 	gboolean compare;	/* a differing entry makes its function changed */
 } KmSpecial;

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's special sections: tables whose rows describe code somewhere else, and out-of-line code that such rows
+ * point at. One row each; nothing else in the project knows their names.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "diff/diff.h"
+
+#define TABLE(n, min, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .min_size = min, .compare = cmp }
+#define FIXED(n, size, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .entry_size = size, .compare = cmp }
+#define CODE(n) { .name = n, .kind = KM_SPECIAL_CODE }
+#define MARK(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4 }
+#define DROP(n) { .name = n, .kind = KM_SPECIAL_DROP }
+
+static const KmSpecial table[] = {
+	/* x86, arm64, s390: code alternatives by CPU feature; the row grew over the years (12, 13, 14 bytes) */
+	TABLE(".altinstructions", 12, TRUE),
+	CODE(".altinstr_replacement"),
+	CODE(".altinstr_aux"),
+	TABLE(".parainstructions", 12, TRUE),
+	TABLE(".smp_locks", 4, TRUE),
+	/* asm-generic/bug.h: address, file, line, flags, by configuration */
+	TABLE("__bug_table", 6, TRUE),
+	/* address, fixup, and on some a handler or type word */
+	TABLE("__ex_table", 8, TRUE),
+	CODE(".fixup"),
+	/* linux/jump_label.h: code, target, key */
+	TABLE("__jump_table", 12, TRUE),
+	/* linux/static_call_types.h: address, key */
+	FIXED(".static_call_sites", 8, FALSE),
+	FIXED(".retpoline_sites", 4, FALSE),
+	FIXED(".return_sites", 4, FALSE),
+	FIXED(".call_sites", 4, FALSE),
+	FIXED(".ibt_endbr_seal", 4, FALSE),
+	FIXED(".kcfi_traps", 4, FALSE),
+	FIXED(".cfi_sites", 4, FALSE),
+	/* entry records: made by the compiler, one address each */
+	FIXED("__mcount_loc", 8, FALSE),
+	FIXED("__patchable_function_entries", 8, FALSE),
+	/* powerpc: feature fixups with their alternative code, and barriers */
+	TABLE("__ftr_fixup", 24, TRUE),
+	TABLE("__mmu_ftr_fixup", 24, TRUE),
+	TABLE("__fw_ftr_fixup", 24, TRUE),
+	CODE("__ftr_alt_*"),
+	FIXED("__lwsync_fixup", 8, TRUE),
+	FIXED("__spec_barrier_fixup", 8, TRUE),
+	FIXED("__barrier_nospec_fixup", 8, TRUE),
+	FIXED("__stf_entry_barrier_fixup", 8, TRUE),
+	FIXED("__stf_exit_barrier_fixup", 8, TRUE),
+	FIXED("__btb_flush_fixup", 8, TRUE),
+	FIXED("__rfi_flush_fixup", 8, TRUE),
+	/* s390: expolines */
+	FIXED(".s390_indirect*", 4, FALSE),
+	FIXED(".s390_return*", 4, FALSE),
+	FIXED(".nospec_call_table", 4, FALSE),
+	FIXED(".nospec_return_table", 4, FALSE),
+	/* tracepoints: rows belong to the tracepoint, which is data */
+	FIXED("__tracepoints_ptrs", 4, FALSE),
+	/* annotations for objtool, consumed before the module is written */
+	DROP(".discard.addressable"),
+	DROP(".discard.func_stack_frame_non_standard"),
+	MARK(".discard.*"),
+	/* made again for the output, or of no use in it */
+	DROP(".orc_*"),
+	DROP(".init.orc_*"),
+	DROP(".eh_frame*"),
+	DROP(".comment"),
+	DROP(".note*"),
+	DROP(".debug_*"),
+	DROP(".stab*"),
+	DROP(".gnu.*"),
+	DROP(".llvm*"),
+	DROP(".GCC.*"),
+	DROP(".ARM.*"),
+	DROP(".BTF"),
+	DROP(".BTF.ext"),
+	DROP("__ksymtab*"),
+	DROP("___ksymtab*"),
+	DROP("__kcrctab*"),
+	DROP("___kcrctab*"),
+	DROP(".export_symbol"),
+	DROP(".modinfo"),
+	DROP("__modver"),
+	DROP("__versions"),
+	DROP(".printk_index"),
+	DROP(".initcall*"),
+	DROP(".con_initcall*"),
+	DROP(".exitcall*"),
+};
+
+static gboolean name_matches(const char *pattern, const char *name)
+{
+	gsize length = strlen(pattern);
+	if (length && pattern[length - 1] == '*')
+		return !strncmp(pattern, name, length - 1);
+	return !strcmp(pattern, name);
+}
+
+const KmSpecial *km_special_find(const char *section_name)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(table); i++)
+		if (name_matches(table[i].name, section_name))
+			return &table[i];
+	return NULL;
+}
+
+/* Do relocations lie at the same offsets in every stretch of size bytes? */
+static gboolean has_period(const KmSection *section, guint64 size)
+{
+	gsize per_entry, n;
+	km_section_relocs_in(section, 0, size, &per_entry);
+	if (!per_entry || section->relocs->len != per_entry * (section->size / size))
+		return FALSE;
+	const KmReloc *first = km_section_relocs_in(section, 0, size, &n);
+	for (guint i = 0; i < section->relocs->len; i++) {
+		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
+		if (r->offset - first[i % per_entry].offset != i / per_entry * size)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+guint km_special_entry_size(const KmSpecial *special, const KmSection *section, GError **error)
+{
+	guint size = special->entry_size;
+	if (!section->size)
+		return MAX(size, 1);
+	if (!size && section->entsize && !(section->flags & SHF_MERGE) && section->size % section->entsize == 0)
+		size = (guint)section->entsize;
+	if (size && section->size % size == 0)
+		return size;
+	for (guint64 p = special->min_size; !size && p && p <= section->size; p++)
+		if (section->size % p == 0 && has_period(section, p))
+			return (guint)p;
+	km_refuse(error,
+		  "section %s (%" G_GUINT64_FORMAT " bytes, %u relocations) does not divide into equal entries; "
+		  "this kernel lays it out in a way kmend does not know",
+		  section->name, section->size, section->relocs->len);
+	return 0;
+}
