@@ -68,3 +68,16 @@ guint km_arch_no_local_entry(const KmSymbol *symbol)
 {
 	return 0;
 }
+
+gboolean km_arch_has_reloc(const struct KmSection *section, guint64 offset, guint size)
+{
+	gsize n;
+	km_section_relocs_in(section, offset, offset + size, &n);
+	return n > 0;
+}
+
+void km_arch_add_branch(GArray *branches, const KmBranch *branch, guint64 start, guint64 end)
+{
+	if (branch->target < start || branch->target >= end)
+		g_array_append_vals(branches, branch, 1);
+}

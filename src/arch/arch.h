@@ -31,6 +31,14 @@ typedef struct {
 	guint64 mask;		/* the bits it writes, as a number of size bytes in the object's byte order */
 } KmRelocInfo;
 
+/* A branch that the assembler resolved by itself because both ends lie in one section: it has no relocation. */
+typedef struct {
+	guint64 field;		/* offset in the section of the field that a relocation would write */
+	guint64 target;		/* offset in the section */
+	guint32 type;		/* r_type that would express it; 0: the field is too short for any the kernel's loader knows */
+	gint64 addend;		/* addend to go with the target's own symbol */
+} KmBranch;
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -55,6 +63,12 @@ typedef struct KmArch {
 	 * image, at run-time address place. FALSE: cannot be told from this field (then the caller does without).
 	 */
 	gboolean (*symbol_value)(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value);
+
+	/*
+	 * The branches within [start, end) of a text section that have no relocation and leave that range: an array of
+	 * KmBranch, ascending, owned by the caller. They matter wherever several functions share a section.
+	 */
+	GArray *(*branches_out)(const struct KmSection *section, guint64 start, guint64 end);
 
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);

@@ -157,6 +157,40 @@ static gboolean is_annotation(const KmSymbol *symbol)
 	return km_arch_is_label(symbol);
 }
 
+/* Arm ARM, C4.1 "Branches": B and BL (imm26), B.cond, CBZ, CBNZ (imm19), TBZ, TBNZ (imm14), in words from themselves. */
+static gboolean decode_branch(guint32 insn, guint64 at, KmBranch *branch)
+{
+	gint64 words;
+	*branch = (KmBranch){ .field = at };
+	if ((insn & 0x7c000000) == 0x14000000) {
+		words = km_arch_sign_extend(insn, 26);
+		branch->type = insn & 0x80000000 ? R_AARCH64_CALL26 : R_AARCH64_JUMP26;
+	} else if ((insn & 0xff000010) == 0x54000000 || (insn & 0x7e000000) == 0x34000000) {
+		words = km_arch_sign_extend(insn >> 5, 19);
+		branch->type = R_AARCH64_CONDBR19;
+	} else if ((insn & 0x7e000000) == 0x36000000) {
+		words = km_arch_sign_extend(insn >> 5, 14);
+		branch->type = R_AARCH64_TSTBR14;
+	} else {
+		return FALSE;
+	}
+	branch->target = at + (guint64)(words * 4);
+	return TRUE;
+}
+
+static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
+	for (guint64 at = start; section->data && end <= section->data->len && at + 4 <= end; at += 4) {
+		guint32 word;
+		KmBranch branch;
+		memcpy(&word, section->data->data + at, sizeof(word));
+		if (decode_branch(GUINT32_FROM_LE(word), at, &branch) && !km_arch_has_reloc(section, at, 4))
+			km_arch_add_branch(found, &branch, start, end);
+	}
+	return found;
+}
+
 const KmArch km_arch_arm64 = {
 	.name = "arm64",
 	.debian = "arm64",
@@ -171,6 +205,7 @@ const KmArch km_arch_arm64 = {
 	.hooks = hooks,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
+	.branches_out = branches_out,
 	.is_annotation = is_annotation,
 	.local_entry = km_arch_no_local_entry,
 };

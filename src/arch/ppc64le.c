@@ -183,6 +183,37 @@ static guint local_entry(const KmSymbol *symbol)
 	return code < 2 || code == 7 ? 0 : 1U << code;
 }
 
+/* Power ISA, 2.4 "Branch Instructions": I-form (LI, 24 bits) and B-form (BD, 14 bits), in words; absolute forms are not used. */
+static gboolean decode_branch(guint32 insn, guint64 at, KmBranch *branch)
+{
+	gint64 words;
+	*branch = (KmBranch){ .field = at };
+	if ((insn & 0xfc000002) == 0x48000000) {
+		words = km_arch_sign_extend(insn >> 2, 24);
+		branch->type = R_PPC64_REL24;
+	} else if ((insn & 0xfc000002) == 0x40000000) {
+		words = km_arch_sign_extend(insn >> 2, 14);
+		branch->type = R_PPC64_REL14;
+	} else {
+		return FALSE;
+	}
+	branch->target = at + (guint64)(words * 4);
+	return TRUE;
+}
+
+static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
+	for (guint64 at = start; section->data && end <= section->data->len && at + 4 <= end; at += 4) {
+		guint32 word;
+		KmBranch branch;
+		memcpy(&word, section->data->data + at, sizeof(word));
+		if (decode_branch(GUINT32_FROM_LE(word), at, &branch) && !km_arch_has_reloc(section, at, 4))
+			km_arch_add_branch(found, &branch, start, end);
+	}
+	return found;
+}
+
 const KmArch km_arch_ppc64le = {
 	.name = "ppc64le",
 	.debian = "ppc64el",
@@ -197,6 +228,7 @@ const KmArch km_arch_ppc64le = {
 	.hooks = hooks,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
+	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.local_entry = local_entry,
 };

@@ -164,6 +164,42 @@ static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, g
 	return TRUE;
 }
 
+/* z/Architecture: BRAS, BRC (a7, 16 bits) and BRASL, BRCL (c0, 32 bits), in halfwords from the instruction. */
+static gboolean decode_branch(const guint8 *insn, guint64 at, KmBranch *branch)
+{
+	guint op = insn[1] & 0x0f;
+	gint64 halfwords;
+	if (insn[0] == 0xa7 && (op == 4 || op == 5)) {
+		halfwords = (gint16)(insn[2] << 8 | insn[3]);
+		*branch = (KmBranch){ .field = at + 2, .type = R_390_PC16DBL, .addend = 2 };
+	} else if (insn[0] == 0xc0 && (op == 4 || op == 5)) {
+		halfwords = (gint32)((guint32)insn[2] << 24 | (guint32)insn[3] << 16 | (guint32)insn[4] << 8 | insn[5]);
+		*branch = (KmBranch){ .field = at + 2, .type = R_390_PLT32DBL, .addend = 2 };
+	} else {
+		return FALSE;
+	}
+	branch->target = at + (guint64)(halfwords * 2);
+	return TRUE;
+}
+
+static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
+	guint64 at = start;
+	while (section->data && end <= section->data->len && at + 2 <= end) {
+		const guint8 *insn = section->data->data + at;
+		/* The two high bits of an instruction tell its length: 2, 4, 4 or 6 bytes. */
+		guint length = insn[0] < 0x40 ? 2 : insn[0] < 0xc0 ? 4 : 6;
+		KmBranch branch;
+		if (at + length > end)
+			break;
+		if (length > 2 && decode_branch(insn, at, &branch) && !km_arch_has_reloc(section, branch.field, length - 2))
+			km_arch_add_branch(found, &branch, start, end);
+		at += length;
+	}
+	return found;
+}
+
 const KmArch km_arch_s390x = {
 	.name = "s390x",
 	.debian = "s390x",
@@ -178,6 +214,7 @@ const KmArch km_arch_s390x = {
 	.hooks = hooks,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
+	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.local_entry = km_arch_no_local_entry,
 };

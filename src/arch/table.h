@@ -29,6 +29,9 @@ static inline gint64 km_arch_sign_extend(guint64 value, guint bits)
 
 /* The addend as it is: for architectures whose fields are relative to where they stand. */
 gint64 km_arch_plain_offset(const struct KmSection *section, gsize reloc_index);
+/* For KmArch.branches_out: is there a relocation on the field at offset? And: append if it leaves [start, end). */
+gboolean km_arch_has_reloc(const struct KmSection *section, guint64 offset, guint size);
+void km_arch_add_branch(GArray *branches, const KmBranch *branch, guint64 start, guint64 end);
 /* Compiler labels (.L*), the same everywhere. */
 gboolean km_arch_is_label(const struct KmSymbol *symbol);
 guint km_arch_no_local_entry(const struct KmSymbol *symbol);

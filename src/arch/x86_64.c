@@ -202,6 +202,47 @@ static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, g
 	}
 }
 
+/* Is insn a jump or call to a place given relative to its end? Then its immediate field and target. */
+static gboolean relative_branch(csh handle, const cs_insn *insn, KmBranch *branch)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	if (!cs_insn_group(handle, insn, CS_GRP_BRANCH_RELATIVE) || !x86->encoding.imm_offset)
+		return FALSE;
+	gboolean wide = x86->encoding.imm_size == 4;
+	*branch = (KmBranch){
+		.field = insn->address + x86->encoding.imm_offset,
+		.target = (guint64)x86->operands[0].imm,
+		.type = wide ? R_X86_64_PLT32 : 0,
+		.addend = wide ? -4 : -1,
+	};
+	return TRUE;
+}
+
+static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
+	csh handle;
+	if (!section->data || end > section->data->len || cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+		return found;
+	cs_option(handle, CS_OPT_DETAIL, CS_OPT_ON);
+	cs_insn *insn = cs_malloc(handle);
+	const guint8 *p = section->data->data + start;
+	gsize left = end - start;
+	guint64 address = start;
+	while (left) {
+		KmBranch branch;
+		if (!cs_disasm_iter(handle, &p, &left, &address, insn)) {
+			p++, left--, address++;
+			continue;
+		}
+		if (relative_branch(handle, insn, &branch) && !km_arch_has_reloc(section, branch.field, 4))
+			km_arch_add_branch(found, &branch, start, end);
+	}
+	cs_free(insn, 1);
+	cs_close(&handle);
+	return found;
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -216,6 +257,7 @@ const KmArch km_arch_x86_64 = {
 	.hooks = hooks,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
+	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.local_entry = km_arch_no_local_entry,
 };
