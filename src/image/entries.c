@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Patchable entries: the addresses of the hook calls (or NOPs) that ftrace knows, which the linker collects between
+ * __start_mcount_loc and __stop_mcount_loc. Whether the file holds them at link-time values depends on the architecture; a
+ * table that is not wholly made of addresses of known code tells nothing, and then we say so.
+ */
+#include "image/internal.h"
+
+static int compare_entries(gconstpointer a, gconstpointer b)
+{
+	guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
+	return x < y ? -1 : x > y;
+}
+
+static gboolean is_code(const KmImage *image, guint64 address)
+{
+	return km_image_bytes(image, address, 4) && km_image_nearest(image, address);
+}
+
+static GArray *read_entries(const KmImage *image)
+{
+	guint64 start, stop, value;
+	if (!km_image_table(image, "__mcount_loc", "__start_mcount_loc", "__stop_mcount_loc", &start, &stop) ||
+	    stop - start > image->size || (stop - start) % 8 || stop == start)
+		return NULL;
+	g_autoptr(GArray) entries = g_array_sized_new(FALSE, FALSE, sizeof(guint64), (guint)((stop - start) / 8));
+	for (guint64 at = start; at < stop; at += 8) {
+		if (!km_image_pointer(image, at, &value) || (value && !is_code(image, value)))
+			return NULL;
+		/* A function the linker dropped (a weak one) leaves a zero. */
+		if (value)
+			g_array_append_val(entries, value);
+	}
+	g_array_sort(entries, compare_entries);
+	return entries->len ? g_steal_pointer(&entries) : NULL;
+}
+
+void km_entries_read(KmImage *image)
+{
+	image->entries = read_entries(image);
+	image->entries_done = TRUE;
+}
+
+static const GArray *entries_of(const KmImage *image)
+{
+	KmImage *self = (KmImage *)image; /* a cache, guarded by its lock */
+	g_mutex_lock(&self->lock);
+	if (!self->entries_done)
+		km_entries_read(self);
+	g_mutex_unlock(&self->lock);
+	return self->entries;
+}
+
+int km_image_has_entry(const KmImage *image, guint64 start, guint64 end)
+{
+	const GArray *entries = entries_of(image);
+	if (!entries)
+		return -1;
+	guint low = 0, high = entries->len;
+	while (low < high) { /* the first entry at or above start */
+		guint mid = low + (high - low) / 2;
+		if (g_array_index(entries, guint64, mid) < start)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < entries->len && g_array_index(entries, guint64, low) < end;
+}
+
+gssize km_image_entry_count(const KmImage *image)
+{
+	const GArray *entries = entries_of(image);
+	return entries ? (gssize)entries->len : -1;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of this room share. */
+#pragma once
+
+#include "image/image.h"
+
+/* Bytes of the file at their link-time address. */
+typedef struct {
+	guint64 address;
+	gsize offset; /* in the file */
+	gsize size;
+	gboolean text;
+	const char *name; /* section's, "" without sections; lives as long as the image */
+} KmRange;
+
+/* A pointer that the kernel relocates itself at boot: files often hold zero there. */
+typedef struct {
+	guint64 place;
+	guint64 value;
+} KmPointer;
+
+typedef struct {
+	KmKsym *symbols;
+	gsize n;
+	char *names; /* all of them, one after the other */
+} KmKallsyms;
+
+struct KmImage {
+	char *path;
+	GBytes *bytes;
+	const guint8 *data;
+	gsize size;
+	const KmArch *arch;
+	gboolean big_endian;
+	gboolean flat; /* no ELF: one range, no sections */
+	gboolean has_header; /* flat with the header of an architecture that has one (arm64) */
+	GArray *ranges; /* of KmRange, ascending by address, not overlapping */
+	GArray *pointers; /* of KmPointer, ascending by place */
+	GPtrArray *strings; /* owner of range names */
+	KmKallsyms kallsyms;
+	char *banner, *release;
+
+	GMutex lock; /* guards what is built when first asked for: questions come from several threads */
+	GHashTable *by_name; /* name -> GArray of guint32 */
+	GHashTable *by_address; /* address -> GArray of guint32, those asked for */
+	GArray *exports; /* of KmExport */
+	GHashTable *export_by_name;
+	GArray *entries; /* of guint64, ascending; NULL when the image cannot tell */
+	gboolean entries_done;
+};
+
+guint32 km_image_get_u32(const KmImage *image, const guint8 *p);
+guint64 km_image_get_u64(const KmImage *image, const guint8 *p);
+/* The pointer stored at address, self-relocation applied. FALSE when the file has no bytes there. */
+gboolean km_image_pointer(const KmImage *image, guint64 address, guint64 *value);
+/* The first symbol of that name without building the index; NULL when there is none. */
+const KmKsym *km_image_find(const KmImage *image, const char *name);
+/* Bounds of a table: the section of that name, else symbols start and stop. FALSE when neither is there. */
+gboolean km_image_table(const KmImage *image, const char *section, const char *start_symbol, const char *stop_symbol,
+			guint64 *start, guint64 *stop);
+
+/* Open an image in memory, shipped or bare. path is for messages. */
+KmImage *km_image_new(GBytes *bytes, const char *path, GError **error);
+
+/* kallsyms.c. Finds the tables in the ranges; sets the address of a flat image, which only they tell. */
+gboolean km_kallsyms_read(KmImage *image, GError **error);
+/* exports.c, entries.c: fill their part of the image, called once. */
+void km_exports_read(KmImage *image);
+void km_entries_read(KmImage *image);
+/* How many patchable entries there are, or -1 when the image cannot tell. */
+gssize km_image_entry_count(const KmImage *image);
