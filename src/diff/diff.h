@@ -48,6 +48,7 @@ json_t *km_diff_to_json(const KmDiff *diff);
 typedef enum {
 	KM_SPECIAL_TABLE,	/* entries of one size; an entry belongs to the function its owner relocation points into */
 	KM_SPECIAL_CODE,	/* out-of-line code that tables refer to (.altinstr_replacement, .fixup) */
+	KM_SPECIAL_SLOTS,	/* entries of one size that code refers to one by one (.toc) */
 	KM_SPECIAL_DROP,	/* made again for the output by objtool or the linker, or of no use there */
 	KM_SPECIAL_MARK,	/* objtool annotations: kept for entries of kept functions */
 } KmSpecialKind;
@@ -58,6 +59,7 @@ typedef struct {
 	guint entry_size;	/* bytes, where it is the same everywhere; 0: inferred from relocation strides */
 	guint min_size;		/* bytes an entry has at least, for the inference */
 	guint owner;		/* byte offset in the entry of the relocation that names the owner */
+	gboolean before;	/* the owner relocation names the byte after the code that is meant */
 	gboolean compare;	/* a differing entry makes its function changed */
 } KmSpecial;
 

@@ -10,6 +10,8 @@
 
 #define TABLE(n, min, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .min_size = min, .compare = cmp }
 #define FIXED(n, size, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .entry_size = size, .compare = cmp }
+#define BEFORE(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4, .before = TRUE }
+#define SLOTS(n, size) { .name = n, .kind = KM_SPECIAL_SLOTS, .entry_size = size }
 #define CODE(n) { .name = n, .kind = KM_SPECIAL_CODE }
 #define MARK(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4 }
 #define DROP(n) { .name = n, .kind = KM_SPECIAL_DROP }
@@ -56,11 +58,14 @@ static const KmSpecial table[] = {
 	FIXED(".s390_return*", 4, FALSE),
 	FIXED(".nospec_call_table", 4, FALSE),
 	FIXED(".nospec_return_table", 4, FALSE),
+	/* powerpc: addresses that code loads relative to r2 */
+	SLOTS(".toc", 8),
 	/* tracepoints: rows belong to the tracepoint, which is data */
 	FIXED("__tracepoints_ptrs", 4, FALSE),
 	/* annotations for objtool, consumed before the module is written */
 	DROP(".discard.addressable"),
-	DROP(".discard.func_stack_frame_non_standard"),
+	BEFORE(".discard.reachable"),
+	BEFORE(".discard.unreachable"),
 	MARK(".discard.*"),
 	/* made again for the output, or of no use in it */
 	DROP(".orc_*"),
