@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/run.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -98,4 +102,66 @@ char *km_run_checked(const char *const *argv, const KmRunOptions *options, GErro
 	g_autofree char *command = g_strjoinv(" ", (char **)argv);
 	g_autofree char *words = last_words(*result->errors ? result->errors : result->output);
 	return km_fail_null(error, "`%.300s` failed with status %d: %s", command, result->status, words);
+}
+
+struct KmProcess {
+	pid_t pid;
+	gboolean running;
+	int status;
+};
+
+KmProcess *km_process_start(const char *const *argv, const char *log, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	GPid pid;
+	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return km_fail_null(error, "cannot write %s: %s", log, g_strerror(errno));
+	gboolean ok = g_spawn_async_with_fds(NULL, (char **)argv, NULL,
+					     G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, die_with_parent, NULL,
+					     &pid, -1, fd, fd, &local);
+	close(fd);
+	if (!ok)
+		return km_fail_null(error, "cannot run %s: %s", argv[0], local->message);
+	KmProcess *process = g_new0(KmProcess, 1);
+	process->pid = pid;
+	process->running = TRUE;
+	return process;
+}
+
+static void reap(KmProcess *process, int flags)
+{
+	int status;
+	pid_t got;
+	do
+		got = waitpid(process->pid, &status, flags);
+	while (got < 0 && errno == EINTR);
+	if (got == 0)
+		return;
+	process->running = FALSE;
+	process->status = got < 0 ? 127 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+gboolean km_process_running(KmProcess *process, int *status)
+{
+	if (process->running)
+		reap(process, WNOHANG);
+	if (!process->running && status)
+		*status = process->status;
+	return process->running;
+}
+
+void km_process_free(KmProcess *process)
+{
+	if (!process)
+		return;
+	if (km_process_running(process, NULL))
+		kill(process->pid, SIGTERM);
+	for (int i = 0; i < 200 && km_process_running(process, NULL); i++)
+		g_usleep(10000);
+	if (process->running) {
+		kill(process->pid, SIGKILL);
+		reap(process, 0);
+	}
+	g_free(process);
 }

@@ -29,3 +29,14 @@ KmRunResult *km_run(const char *const *argv, const KmRunOptions *options, GError
 
 /* Run argv and fail, with the command and the last lines it said, unless it exits with 0. Returns its output, owned. */
 char *km_run_checked(const char *const *argv, const KmRunOptions *options, GError **error);
+
+/* A program that runs while we do something else. */
+typedef struct KmProcess KmProcess;
+
+/* Start argv with its standard output and error in the file log, and no standard input. The child dies with us. */
+KmProcess *km_process_start(const char *const *argv, const char *log, GError **error);
+/* TRUE while it runs; after that *status (may be NULL) is as in KmRunResult. */
+gboolean km_process_running(KmProcess *process, int *status);
+/* Ends it if it still runs (SIGTERM, then SIGKILL), and waits until it is gone. */
+void km_process_free(KmProcess *process);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmProcess, km_process_free)
