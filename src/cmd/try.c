@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cmd/cmd.h"
+#include "vm/vm.h"
+
+typedef struct {
+	char *kernel, *log;
+	char **probes, **load, **load_later, **files, **modules;
+	int stress, timeout, memory;
+	gboolean json, quiet;
+} Arguments;
+
+static void arguments_clear(Arguments *a)
+{
+	g_free(a->kernel);
+	g_free(a->log);
+	g_strfreev(a->probes);
+	g_strfreev(a->load);
+	g_strfreev(a->load_later);
+	g_strfreev(a->files);
+	g_strfreev(a->modules);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
+
+static gboolean parse(int argc, char **argv, Arguments *a, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "kernel", 'k', 0, G_OPTION_ARG_STRING, &a->kernel, "Kernel to boot (see `kmend kernel list`)",
+		  "KERNEL" },
+		{ "run", 0, 0, G_OPTION_ARG_STRING_ARRAY, &a->probes,
+		  "Shell command run before, after, and after removal", "CMD" },
+		{ "load", 0, 0, G_OPTION_ARG_STRING_ARRAY, &a->load, "Stock module loaded first", "MODULE" },
+		{ "load-later", 0, 0, G_OPTION_ARG_STRING_ARRAY, &a->load_later,
+		  "Stock module loaded after the live patch", "MODULE" },
+		{ "file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->files, "File put into / of the VM", "PATH" },
+		{ "stress", 0, 0, G_OPTION_ARG_INT, &a->stress, "Also N load/remove cycles under load", "N" },
+		{ "timeout", 0, 0, G_OPTION_ARG_INT, &a->timeout, "Deadline for the whole VM", "SECONDS" },
+		{ "memory", 0, 0, G_OPTION_ARG_INT, &a->memory, "Memory of the VM", "MiB" },
+		{ "log", 0, 0, G_OPTION_ARG_FILENAME, &a->log, "Where the serial log is kept on failure", "FILE" },
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &a->json, "Print the verdict as JSON", NULL },
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &a->quiet, "No progress, no report; only the exit code", NULL },
+		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->modules, NULL, NULL },
+		G_OPTION_ENTRY_NULL,
+	};
+	if (!km_cmd_parse(&argc, &argv, "MODULE.ko...", "Tries live patches in a VM that runs the very kernel.",
+			  entries, error))
+		return FALSE;
+	const char *wrong = !a->modules					? "no live patch given"
+			    : a->stress < 0 || a->timeout < 0		? "a number must not be negative"
+			    : a->memory && a->memory < 128		? "--memory must be at least 128"
+			    : a->memory > 1048576 || a->stress > 100000 ? "a number is too large"
+									: NULL;
+	if (wrong)
+		g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend try --help`", wrong);
+	return !wrong;
+}
+
+/* One output, indented; on the same line when it is only one. */
+static void print_output(const char *label, const char *text)
+{
+	printf("  %-8s ", label);
+	if (!text || !*text) {
+		printf("%s\n", text ? "(nothing)" : "(not reached)");
+		return;
+	}
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	for (char **line = lines; *line; line++)
+		if (**line || line[1])
+			printf("%s%s\n", line == lines ? "" : "           ", *line);
+}
+
+static void print_probe(const KmProbe *probe)
+{
+	printf("$ %s\n", probe->command);
+	print_output("before", probe->before);
+	print_output("after", probe->after);
+	if (g_strcmp0(probe->before, probe->removed) || !probe->removed)
+		print_output("removed", probe->removed);
+	else
+		printf("  %-8s (as before)\n", "removed");
+}
+
+static void print_report(const KmVerdict *verdict)
+{
+	for (guint i = 0; i < verdict->probes->len; i++)
+		print_probe(verdict->probes->pdata[i]);
+	if (verdict->problems->len)
+		printf("kernel log:\n");
+	for (guint i = 0; i < verdict->problems->len; i++)
+		printf("  %s\n", (char *)verdict->problems->pdata[i]);
+	if (verdict->pass)
+		printf("pass: loaded, switched over and removed, kernel log clean");
+	else
+		printf("FAIL: %s", verdict->why);
+	printf(" (%.1f s, %s)\n", verdict->seconds, verdict->accelerated ? "KVM" : "emulated");
+	if (verdict->log_path)
+		printf("serial log: %s\n", verdict->log_path);
+}
+
+gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error)
+{
+	g_auto(Arguments) a = { 0 };
+	if (!parse(argc, argv, &a, error))
+		return FALSE;
+	g_autoptr(KmKernel) kernel = km_kernel_open(a.kernel, error);
+	if (!kernel)
+		return FALSE;
+	const KmTry options = {
+		.modules = (const char *const *)a.modules,
+		.probes = (const char *const *)a.probes,
+		.load = (const char *const *)a.load,
+		.load_later = (const char *const *)a.load_later,
+		.files = (const char *const *)a.files,
+		.stress = (guint)a.stress,
+		.timeout = (guint)a.timeout,
+		.memory = (guint)a.memory,
+		.log_path = a.log,
+	};
+	g_autoptr(KmProgress) progress = km_progress_new(a.quiet || a.json);
+	g_autoptr(KmVerdict) verdict = km_try(kernel, &options, progress, error);
+	if (!verdict)
+		return FALSE;
+	*exit_code = verdict->pass ? 0 : KM_ERROR_FAILED;
+	g_clear_pointer(&progress, km_progress_free);
+	if (a.json)
+		return km_cmd_print_json(km_verdict_to_json(verdict), error);
+	if (!a.quiet)
+		print_report(verdict);
+	return TRUE;
+}

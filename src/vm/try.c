@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* kmend try: gather what the guest needs, run it, judge it. */
+#include "vm/vm.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "vm/guest.h"
+#include "vm/initramfs.h"
+#include "vm/modules.h"
+#include "vm/qemu.h"
+#include "vm/verdict.h"
+
+#define DEFAULT_MEMORY 512 /* MiB */
+#define OUTPUT_LIMIT (1 << 20) /* bytes of one probe's output */
+
+typedef struct {
+	KmKernel *kernel;
+	const KmTry *options;
+	const KmMachine *machine;
+	KmTempDir *dir;
+	GPtrArray *patches; /* of KmVmModule, in the order of loading */
+	GPtrArray *first; /* of KmVmModule: stock, loaded before */
+	GPtrArray *later; /* of KmVmModule: stock, loaded after */
+	char *nonce;
+	guint timeout;
+	gboolean accelerated;
+} Job;
+
+static void job_clear(Job *job)
+{
+	g_clear_pointer(&job->dir, km_tempdir_free);
+	g_clear_pointer(&job->patches, g_ptr_array_unref);
+	g_clear_pointer(&job->first, g_ptr_array_unref);
+	g_clear_pointer(&job->later, g_ptr_array_unref);
+	g_clear_pointer(&job->nonce, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+static GPtrArray *new_modules(void)
+{
+	return g_ptr_array_new_with_free_func((GDestroyNotify)km_vm_module_free);
+}
+
+static gboolean has_module(const GPtrArray *modules, const char *name)
+{
+	for (guint i = 0; i < modules->len; i++)
+		if (!strcmp(((KmVmModule *)modules->pdata[i])->name, name))
+			return TRUE;
+	return FALSE;
+}
+
+/* Better said before booting than by insmod's "invalid module format" after. */
+static gboolean check_patch(const Job *job, const KmVmModule *patch, GError **error)
+{
+	gsize length = strlen(job->kernel->release);
+	if (!patch->livepatch)
+		return km_refuse(error, "%s is not a live patch: its .modinfo lacks livepatch=Y", patch->path);
+	if (strncmp(patch->vermagic, job->kernel->release, length) ||
+	    (patch->vermagic[length] && patch->vermagic[length] != ' '))
+		return km_refuse(error,
+				 "%s was built for kernel '%.80s', not for %s: build it for this kernel, "
+				 "or choose the kernel with -k",
+				 patch->path, *patch->vermagic ? patch->vermagic : "(no vermagic)",
+				 job->kernel->release);
+	if (has_module(job->patches, patch->name))
+		return km_fail(error, "two live patches are called %s: a kernel takes only one of a name", patch->name);
+	return TRUE;
+}
+
+static gboolean read_patches(Job *job, GError **error)
+{
+	job->patches = new_modules();
+	for (const char *const *m = job->options->modules; *m; m++) {
+		g_autoptr(KmVmModule) patch = km_vm_module_read(*m, error);
+		if (!patch || !check_patch(job, patch, error))
+			return FALSE;
+		g_ptr_array_add(job->patches, g_steal_pointer(&patch));
+	}
+	return job->patches->len || km_fail(error, "no live patch given");
+}
+
+static gboolean resolve_all(const KmVmIndex *index, const char *const *names, GPtrArray *order, GError **error)
+{
+	for (const char *const *n = names; n && *n; n++)
+		if (!km_vm_index_resolve(index, *n, order, error))
+			return FALSE;
+	return TRUE;
+}
+
+/* Take out of later what is loaded first anyway. */
+static void drop_loaded(Job *job)
+{
+	for (guint i = job->later->len; i > 0; i--) {
+		const KmVmModule *module = job->later->pdata[i - 1];
+		if (has_module(job->first, module->name))
+			g_ptr_array_remove_index(job->later, i - 1);
+	}
+}
+
+static gboolean gather_modules(Job *job, GError **error)
+{
+	g_autoptr(KmVmIndex) index = km_vm_index_new(job->kernel->modules, error);
+	if (!index || !read_patches(job, error))
+		return FALSE;
+	job->first = new_modules();
+	job->later = new_modules();
+	for (guint i = 0; i < job->patches->len; i++) {
+		const KmVmModule *patch = job->patches->pdata[i];
+		for (char **d = patch->depends; *d; d++)
+			if (**d && !has_module(job->patches, *d) &&
+			    !km_vm_index_resolve(index, *d, job->first, error)) {
+				g_prefix_error(error, "%s: ", patch->path);
+				return FALSE;
+			}
+	}
+	if (!resolve_all(index, job->options->load, job->first, error) ||
+	    !resolve_all(index, job->options->load_later, job->later, error))
+		return FALSE;
+	drop_loaded(job);
+	return TRUE;
+}
+
+/* The modules' files below dir, and a list of their names in the order of loading. */
+static gboolean add_modules(KmInitramfs *ramfs, const GPtrArray *modules, const char *dir, const char *list,
+			    GError **error)
+{
+	g_autoptr(GString) names = g_string_new(NULL);
+	for (guint i = 0; i < modules->len; i++) {
+		const KmVmModule *module = modules->pdata[i];
+		gsize size;
+		const void *data = g_bytes_get_data(module->data, &size);
+		g_autofree char *path = g_strdup_printf("kmend/%s/%s.ko", dir, module->name);
+		if (!km_initramfs_add(ramfs, path, 0644, data, size, error))
+			return FALSE;
+		g_string_append_printf(names, "%s\n", module->name);
+	}
+	g_autofree char *path = g_strconcat("kmend/", list, NULL);
+	return km_initramfs_add_text(ramfs, path, 0644, names->str, error);
+}
+
+static gboolean add_unpatches(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	g_autoptr(GString) names = g_string_new(NULL);
+	for (guint i = job->patches->len; i > 0; i--)
+		g_string_append_printf(names, "%s\n", ((KmVmModule *)job->patches->pdata[i - 1])->name);
+	return km_initramfs_add_text(ramfs, "kmend/unpatches", 0644, names->str, error);
+}
+
+static gboolean add_probes(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	if (!km_initramfs_add_dir(ramfs, "kmend/probe", error))
+		return FALSE;
+	for (guint i = 0; job->options->probes && job->options->probes[i]; i++) {
+		g_autofree char *path = km_probe_key("kmend/probe", i);
+		if (!km_initramfs_add_text(ramfs, path, 0644, job->options->probes[i], error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/* Bounds inside the guest lie within the deadline outside, so that the guest can still tell what it waited for. */
+static gboolean add_config(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	g_autofree char *text =
+		g_strdup_printf("NONCE=%s\nRESULTS=%s\nSTALL=%u\nPROBE_LIMIT=%u\nOUTPUT_LIMIT=%u\nSTRESS=%u\n",
+				job->nonce, job->machine->results, CLAMP(job->timeout / 4, 5, 60),
+				CLAMP(job->timeout / 4, 5, 60), (guint)OUTPUT_LIMIT, job->options->stress);
+	return km_initramfs_add_text(ramfs, "kmend/config", 0644, text, error);
+}
+
+/* A static busybox for the guest's architecture. Caller owns. */
+static char *find_busybox(const Job *job, GError **error)
+{
+	static const char *const places[] = { "/bin/busybox", "/usr/bin/busybox" };
+	if (job->kernel->arch != km_arch_host())
+		return km_refuse_null(error, "cannot try a kernel for %s on this machine yet: no busybox for it",
+				      job->kernel->arch->name);
+	for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+		if (!access(places[i], X_OK))
+			return g_strdup(places[i]);
+	return km_fail_null(error, "busybox is missing: install the package busybox-static");
+}
+
+static gboolean add_busybox(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	g_autofree char *path = find_busybox(job, error);
+	if (!path || !km_initramfs_add_file(ramfs, "bin/busybox", path, error)) {
+		if (path)
+			g_prefix_error(error, "the VM needs the package busybox-static: ");
+		return FALSE;
+	}
+	return km_initramfs_add_link(ramfs, "bin/sh", "busybox", error);
+}
+
+static gboolean add_files(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	for (const char *const *f = job->options->files; f && *f; f++) {
+		g_autofree char *base = g_path_get_basename(*f);
+		if (!km_initramfs_add_file(ramfs, base, *f, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean make_initramfs(const Job *job, const char *out, GError **error)
+{
+	g_autoptr(KmInitramfs) ramfs = km_initramfs_new();
+	g_autoptr(GBytes) init = km_guest_init(error);
+	return init && km_initramfs_add_console(ramfs, error) && add_busybox(job, ramfs, error) &&
+	       km_initramfs_add(ramfs, "init", 0755, g_bytes_get_data(init, NULL), g_bytes_get_size(init), error) &&
+	       add_config(job, ramfs, error) && add_probes(job, ramfs, error) &&
+	       add_modules(ramfs, job->patches, "patch", "patches", error) && add_unpatches(job, ramfs, error) &&
+	       add_modules(ramfs, job->first, "stock", "first", error) &&
+	       add_modules(ramfs, job->later, "stock", "later", error) && add_files(job, ramfs, error) &&
+	       km_initramfs_write(ramfs, out, error);
+}
+
+/* Under emulation a boot takes some ten seconds, a load/remove cycle a few (each transition is looked at once a second). */
+static guint default_timeout(const Job *job)
+{
+	guint boot = job->accelerated ? 120 : 300;
+	guint cycle = job->accelerated ? 4 : 10;
+	return boot + MIN(job->options->stress, 1000000u) * cycle;
+}
+
+/* Keep the serial log where the user asked, else beside the module, else (unwritable) in the current directory. */
+static char *keep_log(const Job *job, const KmVm *vm)
+{
+	const KmVmModule *last = job->patches->pdata[job->patches->len - 1];
+	g_autofree char *base = g_strconcat(last->name, ".log", NULL);
+	g_autofree char *dir = g_path_get_dirname(last->path);
+	g_autofree char *beside = g_build_filename(dir, base, NULL);
+	const char *places[] = { job->options->log_path ? job->options->log_path : beside, base };
+	for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+		if (km_write_file(places[i], vm->console, strlen(vm->console), NULL))
+			return g_strdup(places[i]);
+	return NULL;
+}
+
+static KmVerdict *run(Job *job, const char *initrd, KmProgress *progress, GError **error)
+{
+	g_auto(KmVm) vm = {
+		.machine = job->machine,
+		.arch = job->kernel->arch,
+		.boot_image = job->kernel->boot_image,
+		.initrd = initrd,
+		.dir = job->dir->path,
+		.nonce = job->nonce,
+		.memory = job->options->memory ? job->options->memory : DEFAULT_MEMORY,
+		.timeout = job->timeout,
+		.accelerated = job->accelerated,
+	};
+	if (!km_vm_run(&vm, progress, error))
+		return NULL;
+	KmVerdict *verdict = km_verdict_new(&vm, job->options->probes);
+	if (!verdict->pass)
+		verdict->log_path = keep_log(job, &vm);
+	return verdict;
+}
+
+KmVerdict *km_try(KmKernel *kernel, const KmTry *options, KmProgress *progress, GError **error)
+{
+	g_auto(Job) job = { .kernel = kernel, .options = options };
+	job.machine = km_machine_find(kernel->arch, error);
+	if (!job.machine || !gather_modules(&job, error))
+		return NULL;
+	km_tempdir_sweep(NULL, "kmend-try");
+	job.dir = km_tempdir_new(NULL, "kmend-try", error);
+	if (!job.dir)
+		return NULL;
+	g_autofree char *initrd = g_build_filename(job.dir->path, "initramfs", NULL);
+	job.nonce = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
+	job.accelerated = km_vm_can_accelerate(kernel, job.machine, job.dir->path, progress);
+	job.timeout = options->timeout ? options->timeout : default_timeout(&job);
+	if (!make_initramfs(&job, initrd, error))
+		return NULL;
+	return run(&job, initrd, progress, error);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From what a VM left behind to a verdict. */
+#pragma once
+
+#include "vm/qemu.h"
+#include "vm/vm.h"
+
+/* vm: after km_vm_run(). probes: the commands, NULL-ended, may be NULL. Never NULL. */
+KmVerdict *km_verdict_new(const KmVm *vm, const char *const *probes);
+/* The line that the guest writes into its log before it loads the live patch. Caller owns. */
+char *km_verdict_mark(const char *nonce);
+/* "before/003": the key of a probe's answer. Caller owns. */
+char *km_probe_key(const char *phase, guint n);
