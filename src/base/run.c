@@ -54,7 +54,8 @@ static GSubprocessLauncher *new_launcher(const KmRunOptions *o)
 /* Output of a program is text for us: bytes that are not UTF-8 are replaced. */
 static char *to_text(GBytes *bytes)
 {
-	if (!bytes)
+	/* An empty one has no data at all. */
+	if (!bytes || !g_bytes_get_size(bytes))
 		return g_strdup("");
 	return g_utf8_make_valid(g_bytes_get_data(bytes, NULL), (gssize)g_bytes_get_size(bytes));
 }
