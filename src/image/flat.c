@@ -6,12 +6,15 @@
  */
 #include "image/flat.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 #define RECORD 24
 /* Fewer records than this are no kernel's table. */
 #define MIN_RECORDS 64
 #define PAGE 4096
+#define MAX_DYNAMIC_SYMBOLS (1 << 20)
 /* arm64 images are linked at a multiple of this (Documentation/arch/arm64/booting.rst). */
 #define HEADER_ALIGN (2u << 20)
 
@@ -38,13 +41,51 @@ static int compare_pointers(gconstpointer a, gconstpointer b)
 	return x->place < y->place ? -1 : x->place > y->place;
 }
 
+static void add_pointer(KmImage *image, guint64 place, guint64 value)
+{
+	KmPointer pointer = { place, value };
+	g_array_append_val(image->pointers, pointer);
+}
+
+static gboolean is_zero(const guint8 *p)
+{
+	static const guint8 zeros[RECORD];
+	return !memcmp(p, zeros, RECORD);
+}
+
+/* The dynamic symbols stand right before the relocations and start with an empty one. 0: they do not. */
+static gsize find_symbols(const KmImage *image, gsize relocs)
+{
+	gsize pos = relocs;
+	for (guint i = 0; i < MAX_DYNAMIC_SYMBOLS && pos >= RECORD; i++) {
+		pos -= RECORD;
+		if (is_zero(image->data + pos))
+			return pos;
+	}
+	return 0;
+}
+
+/* Some pointers are left to a symbol, behind the relative ones: s390x links &_text so. */
+static void take_symbolic(KmImage *image, gsize relocs, gsize pos)
+{
+	gsize symbols = find_symbols(image, relocs);
+	for (; symbols && pos + RECORD <= image->size; pos += RECORD) {
+		const guint8 *p = image->data + pos;
+		guint64 symbol = km_image_get_u64(image, p + 8) >> 32;
+		if (!symbol || symbol >= (relocs - symbols) / RECORD)
+			break;
+		guint64 value = km_image_get_u64(image, image->data + symbols + symbol * RECORD + 8);
+		add_pointer(image, km_image_get_u64(image, p), value + km_image_get_u64(image, p + 16));
+	}
+}
+
 static void take_run(KmImage *image, gsize start, gsize n)
 {
 	for (gsize i = 0; i < n; i++) {
 		const guint8 *p = image->data + start + i * RECORD;
-		KmPointer pointer = { km_image_get_u64(image, p), km_image_get_u64(image, p + 16) };
-		g_array_append_val(image->pointers, pointer);
+		add_pointer(image, km_image_get_u64(image, p), km_image_get_u64(image, p + 16));
 	}
+	take_symbolic(image, start, start + n * RECORD);
 	g_array_sort(image->pointers, compare_pointers);
 }
 

@@ -285,7 +285,7 @@ static gboolean expand_names(const Tables *t, KmKallsyms *out)
 		}
 		*to++ = 0;
 		pos += n;
-		if (!g_ascii_isalpha(*start) || !start[1])
+		if (!g_ascii_isgraph(*start) || !start[1])
 			return FALSE;
 		out->symbols[i].type = *start;
 		out->symbols[i].name = start + 1;
