@@ -134,7 +134,15 @@ static gboolean check_header(KmImage *image, Elf *elf, GError **error)
 	if (!image->arch)
 		return km_fail(error, "%s is for an architecture kmend does not know (ELF machine %u)", image->path,
 			       eh.e_machine);
-	return eh.e_shnum || eh.e_shoff ? read_sections(image, elf, error) : read_segments(image, elf, error);
+	/* libelf takes section headers that lie outside the file for none at all: a truncated file must not look like that. */
+	if (!eh.e_shoff)
+		return read_segments(image, elf, error);
+	if (eh.e_shoff >= image->size || (image->size - eh.e_shoff) / sizeof(Elf64_Shdr) < MAX(eh.e_shnum, 1))
+		return km_fail(error,
+			       "%s is truncated: its section headers are at byte %" G_GUINT64_FORMAT
+			       ", the file has %" G_GSIZE_FORMAT "; get it again",
+			       image->path, eh.e_shoff, image->size);
+	return read_sections(image, elf, error);
 }
 
 static gboolean read_elf(KmImage *image, GError **error)

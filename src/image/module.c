@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "image/module.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "image/decompress.h"
+
+/* struct modversion_info: an unsigned long and the name, 64 bytes together. */
+#define VERSION_ENTRY 64
+#define VERSION_NAME 8
+
+KmObject *km_module_read(const char *path, GError **error)
+{
+	g_autoptr(GBytes) file = km_read_file(path, error);
+	if (!file)
+		return NULL;
+	gsize size;
+	const guint8 *data = g_bytes_get_data(file, &size);
+	const KmCompression *compression = km_compression_detect(data, size);
+	if (!compression)
+		return km_object_read_bytes(file, path, error);
+	g_autoptr(GBytes) bare = km_decompress(compression, data, size, path, error);
+	return bare ? km_object_read_bytes(bare, path, error) : NULL;
+}
+
+/* --- .modinfo: strings "tag=value", each with its NUL, zeros between them --- */
+
+const char *km_module_info_next(const KmObject *module, const char *tag, const char *after)
+{
+	const KmSection *section = km_object_find_section(module, ".modinfo");
+	if (!section || !section->data)
+		return NULL;
+	const char *p = (const char *)section->data->data, *end = p + section->data->len;
+	gsize length = strlen(tag);
+	if (after)
+		p = after + strlen(after) + 1;
+	while (p < end) {
+		const char *nul = memchr(p, 0, (gsize)(end - p));
+		if (!nul)
+			return NULL;
+		if ((gsize)(nul - p) > length && !memcmp(p, tag, length) && p[length] == '=')
+			return p + length + 1;
+		p = nul + 1;
+	}
+	return NULL;
+}
+
+const char *km_module_info(const KmObject *module, const char *tag)
+{
+	return km_module_info_next(module, tag, NULL);
+}
+
+/* --- positions --- */
+
+/* Sections that the loader drops or treats as its own: their symbols are gone in a live module. */
+static gboolean is_dropped(const KmSection *section)
+{
+	return !(section->flags & SHF_ALLOC) || g_str_has_prefix(section->name, ".init") ||
+	       !strcmp(section->name, ".modinfo") || !strcmp(section->name, "__versions");
+}
+
+/* While a module comes up, the core counts over its whole symbol table; once it lives, over what was kept. */
+static gboolean counts_coming(const KmSymbol *symbol)
+{
+	return (symbol->section || symbol->shndx != SHN_UNDEF) && *symbol->name;
+}
+
+static gboolean counts_live(const KmSymbol *symbol)
+{
+	return symbol->section && *symbol->name && !is_dropped(symbol->section);
+}
+
+gboolean km_module_sympos(const KmObject *module, const KmSymbol *symbol, guint *sympos, GError **error)
+{
+	guint live = 0, coming = 0;
+	if (!counts_live(symbol))
+		return km_refuse(error,
+				 "%s: %s cannot be named to the livepatch core: it is not among the symbols a loaded "
+				 "module keeps",
+				 module->path, symbol->name);
+	for (guint i = 0; i < module->symbols->len; i++) {
+		const KmSymbol *other = module->symbols->pdata[i];
+		if (strcmp(other->name, symbol->name))
+			continue;
+		live += counts_live(other);
+		coming += counts_coming(other);
+		if (other == symbol)
+			break;
+	}
+	if (live != coming)
+		return km_refuse(error,
+				 "%s: %s is number %u of its name while the module loads and number %u afterwards (an init "
+				 "symbol has the same name): the livepatch core could mistake them",
+				 module->path, symbol->name, coming, live);
+	*sympos = live;
+	return TRUE;
+}
+
+guint km_module_count(const KmObject *module, const char *name)
+{
+	guint n = 0;
+	for (guint i = 0; i < module->symbols->len; i++) {
+		const KmSymbol *symbol = module->symbols->pdata[i];
+		n += counts_live(symbol) && !strcmp(symbol->name, name);
+	}
+	return n;
+}
+
+/* --- __versions, or (long names, Rust) __version_ext_crcs beside __version_ext_names --- */
+
+static void versions_plain(const KmObject *module, KmVersionFunc visit, gpointer data)
+{
+	const KmSection *section = km_object_find_section(module, "__versions");
+	if (!section || !section->data)
+		return;
+	for (gsize at = 0; at + VERSION_ENTRY <= section->data->len; at += VERSION_ENTRY) {
+		const guint8 *p = section->data->data + at;
+		const char *name = (const char *)p + VERSION_NAME;
+		if (memchr(name, 0, VERSION_ENTRY - VERSION_NAME) && *name)
+			visit(name, (guint32)km_object_get_u64(module, p), data);
+	}
+}
+
+static void versions_extended(const KmObject *module, KmVersionFunc visit, gpointer data)
+{
+	const KmSection *crcs = km_object_find_section(module, "__version_ext_crcs");
+	const KmSection *names = km_object_find_section(module, "__version_ext_names");
+	if (!crcs || !crcs->data || !names || !names->data)
+		return;
+	const char *p = (const char *)names->data->data, *end = p + names->data->len;
+	for (gsize at = 0; at + 4 <= crcs->data->len && p < end; at += 4) {
+		const char *nul = memchr(p, 0, (gsize)(end - p));
+		if (!nul)
+			return;
+		visit(p, km_object_get_u32(module, crcs->data->data + at), data);
+		p = nul + 1;
+	}
+}
+
+void km_module_versions(const KmObject *module, KmVersionFunc visit, gpointer data)
+{
+	if (km_object_find_section(module, "__version_ext_crcs"))
+		versions_extended(module, visit, data);
+	else
+		versions_plain(module, visit, data);
+}
+
+typedef struct {
+	const char *name;
+	guint32 crc;
+	gboolean found;
+} Wanted;
+
+static void match_version(const char *name, guint32 crc, gpointer data)
+{
+	Wanted *wanted = data;
+	if (wanted->found || strcmp(name, wanted->name))
+		return;
+	wanted->found = TRUE;
+	wanted->crc = crc;
+}
+
+gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 *crc)
+{
+	Wanted wanted = { .name = name };
+	km_module_versions(module, match_version, &wanted);
+	if (wanted.found)
+		*crc = wanted.crc;
+	return wanted.found;
+}
