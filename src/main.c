@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 
 static const KmCommand commands[] = {
+	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
 	{ NULL, NULL, NULL },
 };
 

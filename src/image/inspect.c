@@ -40,9 +40,17 @@ static gboolean is_prefix(const KmSymbol *symbol)
 	return g_str_has_prefix(symbol->name, "__pfx_") || g_str_has_prefix(symbol->name, "__cfi_");
 }
 
-static gboolean is_record_section(const KmSection *section)
+/*
+ * Where this object records its entries. Beside __mcount_loc the patchable records only list padding before the functions
+ * (CONFIG_CALL_PADDING); an object that calls a hook but records none of the calls has padding at most, too.
+ */
+static const KmSection *record_section(const KmObject *object)
 {
-	return !strcmp(section->name, "__mcount_loc") || !strcmp(section->name, "__patchable_function_entries");
+	const KmSection *calls = km_object_find_section(object, "__mcount_loc");
+	for (const char *const *hook = object->arch->hooks; !calls && hook && *hook; hook++)
+		if (km_object_find_symbol(object, *hook))
+			return NULL;
+	return calls ? calls : km_object_find_section(object, "__patchable_function_entries");
 }
 
 static int by_value(gconstpointer a, gconstpointer b)
@@ -104,7 +112,7 @@ static void mark_functions(GPtrArray *list, guint64 offset, GHashTable *marked)
 	}
 }
 
-static gsize mark_records(const KmObject *object, const KmSection *section, GHashTable *functions, GHashTable *marked)
+static gsize mark_records(const KmSection *section, GHashTable *functions, GHashTable *marked)
 {
 	for (guint i = 0; i < section->relocs->len; i++) {
 		const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, i);
@@ -120,12 +128,9 @@ static void add_entries(json_t *root, const KmObject *object)
 	g_autoptr(GHashTable) functions = functions_by_section(object);
 	g_autoptr(GHashTable) marked = g_hash_table_new(NULL, NULL);
 	json_t *without = json_array();
-	gsize records = 0, n = 0;
-	for (guint i = 0; i < object->sections->len; i++) {
-		const KmSection *section = object->sections->pdata[i];
-		if (is_record_section(section))
-			records += mark_records(object, section, functions, marked);
-	}
+	gsize n = 0;
+	const KmSection *section = record_section(object);
+	gsize records = section ? mark_records(section, functions, marked) : 0;
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
 		if (!is_function(symbol) || is_prefix(symbol))

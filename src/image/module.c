@@ -90,10 +90,11 @@ gboolean km_module_sympos(const KmObject *module, const KmSymbol *symbol, guint 
 			break;
 	}
 	if (live != coming)
-		return km_refuse(error,
-				 "%s: %s is number %u of its name while the module loads and number %u afterwards (an init "
-				 "symbol has the same name): the livepatch core could mistake them",
-				 module->path, symbol->name, coming, live);
+		return km_refuse(
+			error,
+			"%s: %s is number %u of its name while the module loads and number %u afterwards (an init "
+			"symbol has the same name): the livepatch core could mistake them",
+			module->path, symbol->name, coming, live);
 	*sympos = live;
 	return TRUE;
 }
