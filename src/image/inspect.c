@@ -95,6 +95,9 @@ static void mark_functions(GPtrArray *list, guint64 offset, GHashTable *marked)
 	}
 	if (low < list->len)
 		next = list->pdata[low];
+	/* Two records of one function: the first did it. */
+	if (low && g_hash_table_contains(marked, list->pdata[low - 1]))
+		return;
 	for (guint i = low; i-- > 0;) {
 		KmSymbol *symbol = list->pdata[i];
 		if (inside && symbol->value != ((KmSymbol *)list->pdata[i + 1])->value)
