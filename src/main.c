@@ -8,6 +8,7 @@
 
 static const KmCommand commands[] = {
 	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
+	{ "kernel", "get, list, show or remove the kernels to be patched", km_cmd_kernel },
 	{ NULL, NULL, NULL },
 };
 

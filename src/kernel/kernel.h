@@ -35,8 +35,11 @@ typedef struct {
 	char *boot_image;	/* what QEMU boots */
 	char *modules;		/* directory that holds kernel/ and modules.* (…/lib/modules/RELEASE), or NULL */
 	char *symvers;		/* Module.symvers, or NULL */
-	char *compiler;		/* command of the C compiler the config names, found on this machine ("gcc-12") */
+	char *compiler;		/* command of the C compiler the config names, found on this machine ("gcc-12"), or NULL */
+	char *compiler_problem;	/* when there is none: why, and which package to install (a full message). Else NULL */
+	char *compiler_note;	/* when the one found says something else than the config (other revision), or NULL */
 	char *work;		/* writable directory for derived data, exists */
+	GHashTable *exports;	/* private: see km_kernel_symvers() */
 } KmKernel;
 
 void km_kernel_free(KmKernel *kernel);
@@ -58,7 +61,8 @@ char *km_kernel_cache_dir(GError **error);
  */
 KmKernel *km_kernel_fetch(const char *release, const char *arch, KmProgress *progress, GError **error);
 KmKernel *km_kernel_add_files(const KmKernelFiles *files, KmProgress *progress, GError **error);
-/* A built kernel tree (vmlinux, Module.symvers, .config, modules in place). source NULL: tree itself. */
+/* A built kernel tree (vmlinux, Module.symvers, .config, modules in place), or the object directory of one built with O=
+ * (its "source" link then leads to the source). Both stay where they are and are never written to. */
 KmKernel *km_kernel_add_tree(const char *tree, const char *name, KmProgress *progress, GError **error);
 
 /* One that is in the cache. name NULL: the running kernel's release if it is there, else the only one there is, else an
@@ -76,5 +80,5 @@ char *km_kernel_config(const KmKernel *kernel, const char *option);
 /* Path of a stock module by name ('-' and '_' are the same), or NULL when there is none. Caller owns. */
 char *km_kernel_module_path(const KmKernel *kernel, const char *name);
 /* CRC and owner of an exported symbol from Module.symvers. FALSE when it is not there. owner ("vmlinux" or a module name,
- * without directory) is the caller's. Loads the table once per kernel object. */
+ * without directory) is the caller's. Loads the table once per kernel object, so not from two threads at once. */
 gboolean km_kernel_symvers(KmKernel *kernel, const char *symbol, guint32 *crc, char **owner);
