@@ -47,6 +47,7 @@ typedef struct KmArch {
 	const char *qemu;	/* qemu-system-NAME */
 	guint16 machine;	/* EM_* */
 	gboolean big_endian;
+	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */
 	guint32 abs64;		/* r_type of a plain 64-bit address */
 	guint32 pc32;		/* r_type of a plain 32-bit PC-relative value */
 	const KmRelocInfo *relocs;	/* ended by a row without name */

@@ -251,6 +251,7 @@ const KmArch km_arch_x86_64 = {
 	.qemu = "x86_64",
 	.machine = EM_X86_64,
 	.big_endian = FALSE,
+	.can_build = TRUE,
 	.abs64 = R_X86_64_64,
 	.pc32 = R_X86_64_PC32,
 	.relocs = relocs,
