@@ -63,14 +63,17 @@ gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error)
 	g_autofree char *output = NULL;
 	const GOptionEntry entries[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write the changed functions and what they need", "OUT.o" },
+		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write the changed functions and what they need",
+		  "OUT.o" },
 		G_OPTION_ENTRY_NULL,
 	};
 	if (!km_cmd_parse(&argc, &argv, "ORIG.o PATCHED.o",
-			  "Which functions and data differ between two objects made from one source file, and why.", entries, error))
+			  "Which functions and data differ between two objects made from one source file, and why.",
+			  entries, error))
 		return FALSE;
 	if (argc != 3) {
-		g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "give two objects, the original and the patched one; see `kmend diff --help`");
+		g_set_error(error, KM_ERROR, KM_ERROR_USAGE,
+			    "give two objects, the original and the patched one; see `kmend diff --help`");
 		return FALSE;
 	}
 	g_autoptr(KmObject) original = km_object_read(argv[1], error);

@@ -127,7 +127,8 @@ static gboolean same_from_table(const KmItem *a, const KmRef *ra, const KmItem *
 		const KmItem *item = pa->items->pdata[i];
 		if (x < item->start || x >= item->start + item->size || !item->twin)
 			continue;
-		return item->twin->section == rb->section && pb->items->len && item->twin->start + (x - item->start) == y;
+		return item->twin->section == rb->section && pb->items->len &&
+		       item->twin->start + (x - item->start) == y;
 	}
 	return FALSE;
 }
@@ -258,7 +259,8 @@ static gboolean same_row_bytes(const KmItem *a, const KmEntry *ea, const KmItem 
 	return pa->plain && pb->plain && !memcmp(pa->plain->data + ea->start, pb->plain->data + eb->start, ea->size);
 }
 
-static gboolean same_row(KmComparison *comparison, const KmItem *a, const KmEntry *ea, const KmItem *b, const KmEntry *eb)
+static gboolean same_row(KmComparison *comparison, const KmItem *a, const KmEntry *ea, const KmItem *b,
+			 const KmEntry *eb)
 {
 	guint na, nb;
 	if (ea->special != eb->special || ea->size != eb->size || !same_row_bytes(a, ea, b, eb))
@@ -279,9 +281,9 @@ static const char *row_name(const KmSpecial *special)
 	static const struct {
 		const char *section, *words;
 	} names[] = {
-		{ ".altinstructions", "alternative" },	 { "__bug_table", "bug table entry" },
+		{ ".altinstructions", "alternative" },	   { "__bug_table", "bug table entry" },
 		{ "__ex_table", "exception table entry" }, { "__jump_table", "jump label" },
-		{ ".static_call_sites", "static call" }, { ".parainstructions", "paravirt call site" },
+		{ ".static_call_sites", "static call" },   { ".parainstructions", "paravirt call site" },
 		{ ".smp_locks", "lock prefix record" },
 	};
 	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)

@@ -59,7 +59,8 @@ static void separate_constants(KmSide *patched, KmComparison *comparison)
 		if (item->kind != KM_ITEM_DATA || !item->constant || !item->twin ||
 		    (item->twin->constant && km_content_equal(comparison, item->twin, 0, item, 0)))
 			continue;
-		km_item_add_reason(item, "the constant %s differs; the functions that use it take the new one along", item->twin->name);
+		km_item_add_reason(item, "the constant %s differs; the functions that use it take the new one along",
+				   item->twin->name);
 		item->twin->twin = NULL;
 		item->twin = NULL;
 	}
@@ -78,8 +79,8 @@ static void compare_pair(KmComparison *comparison, KmItem *item)
 	KmItem *twin = item->twin;
 	km_explain(comparison, twin, item);
 	if (item->kind != KM_ITEM_FUNCTION && !same_alignment(twin, item))
-		km_item_add_reason(item, "alignment %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT, twin->section->addralign,
-				   item->section->addralign);
+		km_item_add_reason(item, "alignment %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT,
+				   twin->section->addralign, item->section->addralign);
 	if (!item->reasons)
 		return;
 	item->status = twin->status = KM_CHANGED;
@@ -122,7 +123,8 @@ static void join_parts(KmSide *side)
 			continue;
 		if (item->status == KM_CHANGED && whole->twin && whole->status == KM_SAME)
 			mark_changed(whole, item->parent ? "its .cold part changed" : "its entry prefix changed");
-		else if (item->status == KM_SAME && item->parent && (whole->status == KM_CHANGED || whole->status == KM_NEW))
+		else if (item->status == KM_SAME && item->parent &&
+			 (whole->status == KM_CHANGED || whole->status == KM_NEW))
 			mark_changed(item, "the function it is a part of changed");
 	}
 }
@@ -144,7 +146,8 @@ static const char *new_reason(const KmItem *item)
 static void list_item(KmDiff *diff, KmItem *item)
 {
 	gboolean function = item->kind == KM_ITEM_FUNCTION;
-	if (item->status == KM_SAME || item->body || (!function && item->kind != KM_ITEM_DATA && item->kind != KM_ITEM_ANON))
+	if (item->status == KM_SAME || item->body ||
+	    (!function && item->kind != KM_ITEM_DATA && item->kind != KM_ITEM_ANON))
 		return;
 	if (item->status == KM_NEW && !item->reasons)
 		km_item_add_reason(item, "%s", new_reason(item));
@@ -195,7 +198,8 @@ static void list_twins(KmDiff *diff, const KmSide *original, const KmSide *patch
 		const KmItem *item = patched->items->pdata[i];
 		if (item->kind != KM_ITEM_ANON || !item->twin || !item->whole || !item->twin->whole)
 			continue;
-		KmSymbol *a = section_symbol(original, item->twin->section), *b = section_symbol(patched, item->section);
+		KmSymbol *a = section_symbol(original, item->twin->section),
+			 *b = section_symbol(patched, item->section);
 		if (a && b)
 			g_hash_table_insert(diff->twins, b, a);
 	}
@@ -228,8 +232,8 @@ static gboolean comparable(const KmObject *original, const KmObject *patched, GE
 		return km_fail(error, "%s: not a relocatable object; compare the .o files of one source file",
 			       original->type != ET_REL ? original->path : patched->path);
 	if (original->arch != patched->arch)
-		return km_fail(error, "%s is for %s but %s for %s; compare two objects made by the same compiler", original->path,
-			       original->arch->name, patched->path, patched->arch->name);
+		return km_fail(error, "%s is for %s but %s for %s; compare two objects made by the same compiler",
+			       original->path, original->arch->name, patched->path, patched->arch->name);
 	return TRUE;
 }
 
@@ -260,7 +264,9 @@ gboolean km_diff_empty(const KmDiff *diff)
 
 static const char *status_name(KmStatus status)
 {
-	const char *const names[] = { [KM_SAME] = "same", [KM_CHANGED] = "changed", [KM_NEW] = "new", [KM_REMOVED] = "removed" };
+	const char *const names[] = {
+		[KM_SAME] = "same", [KM_CHANGED] = "changed", [KM_NEW] = "new", [KM_REMOVED] = "removed"
+	};
 	return names[status];
 }
 
@@ -290,8 +296,9 @@ json_t *km_diff_to_json(const KmDiff *diff)
 	json_t *refused = json_array();
 	for (guint i = 0; i < diff->refused->len; i++) {
 		const KmRefusal *refusal = diff->refused->pdata[i];
-		json_array_append_new(refused, json_pack("{s:o, s:o}", "name", json_text(refusal->name), "why", json_text(refusal->why)));
+		json_array_append_new(refused, json_pack("{s:o, s:o}", "name", json_text(refusal->name), "why",
+							 json_text(refusal->why)));
 	}
-	return json_pack("{s:o, s:o, s:o}", "functions", changes_to_json(diff->functions), "data", changes_to_json(diff->data),
-			 "refused", refused);
+	return json_pack("{s:o, s:o, s:o}", "functions", changes_to_json(diff->functions), "data",
+			 changes_to_json(diff->data), "refused", refused);
 }

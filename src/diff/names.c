@@ -78,14 +78,16 @@ gboolean km_name_is_numbered(const char *name)
 
 gboolean km_name_is_constant(const char *name)
 {
-	static const char *const made[] = { "CSWTCH", "__func__", "__FUNCTION__", "__PRETTY_FUNCTION__", "C", ".str", NULL };
+	static const char *const made[] = { "CSWTCH", "__func__", "__FUNCTION__", "__PRETTY_FUNCTION__", "C",
+					    ".str",   NULL };
 	g_autofree char *base = km_name_base(name);
 	/* gcc's "C.0.1234" and clang's ".str.5", "switch.table.foo.3", "__const.foo.x", "reltable.foo" */
-	if (g_str_has_prefix(base, ".L") || g_str_has_prefix(base, "switch.table.") || g_str_has_prefix(base, "__const.") ||
-	    g_str_has_prefix(base, "reltable."))
+	if (g_str_has_prefix(base, ".L") || g_str_has_prefix(base, "switch.table.") ||
+	    g_str_has_prefix(base, "__const.") || g_str_has_prefix(base, "reltable."))
 		return TRUE;
 	if (!strcmp(base, "C"))
 		return km_name_is_numbered(name);
-	return g_strv_contains(made, base) || g_str_has_prefix(base, "__func__.") || g_str_has_suffix(base, ".__func__") ||
-	       g_str_has_suffix(base, ".__FUNCTION__") || g_str_has_suffix(base, ".__PRETTY_FUNCTION__");
+	return g_strv_contains(made, base) || g_str_has_prefix(base, "__func__.") ||
+	       g_str_has_suffix(base, ".__func__") || g_str_has_suffix(base, ".__FUNCTION__") ||
+	       g_str_has_suffix(base, ".__PRETTY_FUNCTION__");
 }

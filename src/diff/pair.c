@@ -15,7 +15,7 @@ typedef struct {
 typedef struct {
 	KmSide *original, *patched;
 	GHashTable *groups; /* key "kind base" -> Group */
-	GPtrArray *order;   /* of Group, as first seen: a hash has no stable order */
+	GPtrArray *order; /* of Group, as first seen: a hash has no stable order */
 	KmComparison *comparison;
 } Pairing;
 
@@ -93,7 +93,8 @@ static void pair_names(Group *group)
 {
 	for (guint i = 0; i < group->original->len; i++) {
 		KmItem *a = group->original->pdata[i];
-		if (a->twin || (a->name != a->base && a->kind != KM_ITEM_OUTSIDE) || only(group->original, has_name, a->name) != a)
+		if (a->twin || (a->name != a->base && a->kind != KM_ITEM_OUTSIDE) ||
+		    only(group->original, has_name, a->name) != a)
 			continue;
 		KmItem *b = only(group->patched, has_name, a->name);
 		if (b)
@@ -264,8 +265,8 @@ static gboolean has_open_refs(const GPtrArray *refs)
 }
 
 /* Longest common subsequence of what two changed functions refer to, from their tails; cells hold its length. */
-static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, const GPtrArray *b, guint from, guint a_end,
-			 guint b_end)
+static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, const GPtrArray *b, guint from,
+			 guint a_end, guint b_end)
 {
 	guint rows = a_end - from, columns = b_end - from;
 	if (!rows || !columns || (guint64)rows * columns > 4000000)
@@ -274,9 +275,9 @@ static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, c
 #define CELL(i, k) cells[(gsize)(i) * (columns + 1) + (k)]
 	for (guint i = rows; i-- > 0;)
 		for (guint k = columns; k-- > 0;)
-			CELL(i, k) = could_align(pairing, a->pdata[from + i], b->pdata[from + k]) ?
-					     (guint16)(CELL(i + 1, k + 1) + 1) :
-					     MAX(CELL(i + 1, k), CELL(i, k + 1));
+			CELL(i, k) = could_align(pairing, a->pdata[from + i], b->pdata[from + k])
+					     ? (guint16)(CELL(i + 1, k + 1) + 1)
+					     : MAX(CELL(i + 1, k), CELL(i, k + 1));
 	for (guint i = 0, k = 0; i < rows && k < columns;) {
 		if (could_align(pairing, a->pdata[from + i], b->pdata[from + k]))
 			vote(ballot, a->pdata[from + i++], b->pdata[from + k++]);
@@ -407,7 +408,8 @@ static void pair_far(Group *group)
 static gboolean is_unused_like(const KmItem *item, gconstpointer other)
 {
 	const KmItem *o = other;
-	return item->kind == KM_ITEM_DATA && !item->referrers->len && !o->referrers->len && km_items_same_shape(item, o);
+	return item->kind == KM_ITEM_DATA && !item->referrers->len && !o->referrers->len &&
+	       km_items_same_shape(item, o);
 }
 
 /* "__UNIQUE_ID_license273": nothing refers to it; equal content in the same order. */
@@ -463,8 +465,9 @@ void km_pair_sides(KmSide *original, KmSide *patched)
 	g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, group_free);
 	g_autoptr(GPtrArray) order = g_ptr_array_new();
 	g_autoptr(KmComparison) comparison = km_comparison_new();
-	Pairing pairing = { .original = original, .patched = patched, .groups = groups, .order = order,
-			    .comparison = comparison };
+	Pairing pairing = {
+		.original = original, .patched = patched, .groups = groups, .order = order, .comparison = comparison
+	};
 	add_to_groups(&pairing, original);
 	add_to_groups(&pairing, patched);
 

@@ -74,15 +74,18 @@ static void explain_pair(KmItem *item, const KmRef *a, const KmRef *b)
 	else if (is_call(b))
 		km_item_add_reason(item, "calls %s%s (was %s)", b->item->twin ? "" : "new ", now, was);
 	else
-		km_item_add_reason(item, "refers to %s%s %s (was %s)", b->item->twin ? "" : "new ", kind_words(b), now, was);
+		km_item_add_reason(item, "refers to %s%s %s (was %s)", b->item->twin ? "" : "new ", kind_words(b), now,
+				   was);
 }
 
-static gboolean refers_alike(KmComparison *comparison, const KmItem *item, const KmRef *wanted, gboolean wanted_is_patched)
+static gboolean refers_alike(KmComparison *comparison, const KmItem *item, const KmRef *wanted,
+			     gboolean wanted_is_patched)
 {
 	const KmRef *refs = km_item_refs(item);
 	for (guint i = 0; i < item->n_refs; i++) {
 		const KmRef *a = wanted_is_patched ? &refs[i] : wanted, *b = wanted_is_patched ? wanted : &refs[i];
-		if (a->item->constant && b->item->constant ? km_refs_same_target(comparison, a, b) : a->item->twin == b->item)
+		if (a->item->constant && b->item->constant ? km_refs_same_target(comparison, a, b)
+							   : a->item->twin == b->item)
 			return TRUE;
 	}
 	return FALSE;
@@ -99,7 +102,8 @@ static void explain_new_refs(KmComparison *comparison, const KmItem *original, K
 		if (is_call(&refs[i]))
 			km_item_add_reason(item, "calls %s%s", refs[i].item->twin ? "" : "new ", now);
 		else if (!refs[i].item->constant || km_ref_string(&refs[i]))
-			km_item_add_reason(item, "refers to %s%s %s", refs[i].item->twin ? "" : "new ", kind_words(&refs[i]), now);
+			km_item_add_reason(item, "refers to %s%s %s", refs[i].item->twin ? "" : "new ",
+					   kind_words(&refs[i]), now);
 	}
 }
 
@@ -135,13 +139,16 @@ static void explain_bytes(const KmItem *original, KmItem *item)
 	const char *what = item->kind == KM_ITEM_FUNCTION ? "its own code" : "its content";
 	guint64 first = 0;
 	if (original->size != item->size)
-		km_item_add_reason(item, "%s: size %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT, what, original->size, item->size);
-	else if (!km_items_same_bytes(original, item) && (!original->section || !item->section || !original->section->data ||
-							  !item->section->data))
+		km_item_add_reason(item, "%s: size %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT, what, original->size,
+				   item->size);
+	else if (!km_items_same_bytes(original, item) &&
+		 (!original->section || !item->section || !original->section->data || !item->section->data))
 		km_item_add_reason(item, "it has initial content on one side only");
 	else if (!km_items_same_bytes(original, item)) {
 		guint64 n = count_different(original, item, &first);
-		km_item_add_reason(item, "%s: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes differ from +0x%" G_GINT64_MODIFIER "x",
+		km_item_add_reason(item,
+				   "%s: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+				   " bytes differ from +0x%" G_GINT64_MODIFIER "x",
 				   what, n, item->size, first);
 	}
 }
@@ -157,8 +164,9 @@ static gboolean explain_refs(KmComparison *comparison, const KmItem *original, K
 			return FALSE;
 	for (guint i = 0; i < item->n_refs; i++) {
 		if (!km_refs_alike(&a[i], &b[i]))
-			km_item_add_reason(item, "relocation at +0x%" G_GINT64_MODIFIER "x: %s -> %s", b[i].offset - item->start,
-					   a[i].info ? a[i].info->name : "unknown", b[i].info ? b[i].info->name : "unknown");
+			km_item_add_reason(item, "relocation at +0x%" G_GINT64_MODIFIER "x: %s -> %s",
+					   b[i].offset - item->start, a[i].info ? a[i].info->name : "unknown",
+					   b[i].info ? b[i].info->name : "unknown");
 		else if (!km_refs_equal(comparison, original, &a[i], item, &b[i]))
 			explain_pair(item, &a[i], &b[i]);
 	}

@@ -26,7 +26,8 @@ static void judge_function(KmDiff *diff, const KmItem *item)
 		       item->status == KM_NEW ? "new" : "changed", first_reason(item),
 		       "do what it would do from a pre-patch callback, or leave it out of the patch");
 	else if (km_item_is_exit(item))
-		refuse(diff, item->name, "%s: %s __exit code, which never runs in a live patch (%s); leave it out of the patch",
+		refuse(diff, item->name,
+		       "%s: %s __exit code, which never runs in a live patch (%s); leave it out of the patch",
 		       item->section->name, item->status == KM_NEW ? "new" : "changed", first_reason(item));
 }
 
@@ -39,27 +40,34 @@ static void judge_data(KmDiff *diff, const KmItem *item)
 {
 	const char *section = data_section(item);
 	if (item->section && km_section_is_export(item->section))
-		refuse(diff, item->name, "%s: an export %s; exports of a running kernel cannot change. Keep the export as it is",
-		       section, item->status == KM_NEW ? "is new" : "changed");
+		refuse(diff, item->name,
+		       "%s: an export %s; exports of a running kernel cannot change. Keep the export as it is", section,
+		       item->status == KM_NEW ? "is new" : "changed");
 	else if (km_item_is_init(item) || km_item_is_exit(item))
-		refuse(diff, item->name, "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
+		refuse(diff, item->name,
+		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
 		       section, item->status == KM_NEW ? "new" : "changed");
 	else if (item->status != KM_CHANGED)
 		return;
 	else if (!km_item_is_writable(item))
-		refuse(diff, item->name, "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
-					 "make the changed functions use new data of another name", section, first_reason(item));
+		refuse(diff, item->name,
+		       "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
+		       "make the changed functions use new data of another name",
+		       section, first_reason(item));
 	else
-		refuse(diff, item->name, "%s: data changed (%s), but the running kernel has its own copy in use; set the new value "
-					 "from a pre-patch callback, or keep new members in a shadow variable", section, first_reason(item));
+		refuse(diff, item->name,
+		       "%s: data changed (%s), but the running kernel has its own copy in use; set the new value "
+		       "from a pre-patch callback, or keep new members in a shadow variable",
+		       section, first_reason(item));
 }
 
 /* Sections of anonymous constants: a difference there shows in whatever refers to it. */
 static gboolean seen_by_users(const KmItem *item)
 {
 	return item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED || item->referrers->len ||
-	       g_str_has_prefix(item->section->name, ".rodata") || g_str_has_prefix(item->section->name, ".data.rel.ro") ||
-	       !strcmp(item->section->name, ".toc") || g_str_has_prefix(item->section->name, ".got");
+	       g_str_has_prefix(item->section->name, ".rodata") ||
+	       g_str_has_prefix(item->section->name, ".data.rel.ro") || !strcmp(item->section->name, ".toc") ||
+	       g_str_has_prefix(item->section->name, ".got");
 }
 
 static GPtrArray *watched_items(const KmSide *side)
@@ -67,7 +75,8 @@ static GPtrArray *watched_items(const KmSide *side)
 	GPtrArray *items = g_ptr_array_new();
 	for (guint i = 0; i < side->items->len; i++) {
 		KmItem *item = side->items->pdata[i];
-		if (item->section && item->size && item->kind == KM_ITEM_ANON && km_section_is_watched(item->section) && !seen_by_users(item))
+		if (item->section && item->size && item->kind == KM_ITEM_ANON && km_section_is_watched(item->section) &&
+		    !seen_by_users(item))
 			g_ptr_array_add(items, item);
 	}
 	return items;
@@ -94,13 +103,19 @@ static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GH
 	if (!g_hash_table_add(seen, (gpointer)name))
 		return;
 	if (!strcmp(name, ".modinfo"))
-		refuse(diff, name, "module information (parameters, aliases, licence) %s, but it was used when the module was loaded; "
-				   "leave that change out of the patch", how);
+		refuse(diff, name,
+		       "module information (parameters, aliases, licence) %s, but it was used when the module was "
+		       "loaded; "
+		       "leave that change out of the patch",
+		       how);
 	else if (km_section_is_export(item->section))
-		refuse(diff, name, "an export %s; exports of a running kernel cannot change. Keep them as they are", how);
+		refuse(diff, name, "an export %s; exports of a running kernel cannot change. Keep them as they are",
+		       how);
 	else
-		refuse(diff, name, "section %s %s, and kmend does not know how to bring that into a running kernel; "
-				   "leave that change out of the patch", name, how);
+		refuse(diff, name,
+		       "section %s %s, and kmend does not know how to bring that into a running kernel; "
+		       "leave that change out of the patch",
+		       name, how);
 }
 
 static void judge_sections(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)

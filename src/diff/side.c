@@ -52,7 +52,8 @@ static const char *intern(KmSide *side, const char *text)
 	return g_string_chunk_insert_const(side->names, text);
 }
 
-static KmItem *add_item(KmSide *side, KmItemKind kind, KmSection *section, guint64 start, guint64 size, KmSymbol *symbol)
+static KmItem *add_item(KmSide *side, KmItemKind kind, KmSection *section, guint64 start, guint64 size,
+			KmSymbol *symbol)
 {
 	KmItem *item = g_new0(KmItem, 1);
 	const char *name = symbol ? symbol->name : section ? section->name : "";
@@ -120,7 +121,8 @@ static gboolean takes_symbol(const KmSection *section, const KmSymbol *symbol)
 		return FALSE;
 	/* .fixup and .altinstr_replacement have labels of assembly code at most; a descriptor in a table is data. */
 	if (special)
-		return symbol->type == STT_OBJECT && (special->kind == KM_SPECIAL_TABLE || km_section_is_watched(section));
+		return symbol->type == STT_OBJECT &&
+		       (special->kind == KM_SPECIAL_TABLE || km_section_is_watched(section));
 	return TRUE;
 }
 
@@ -197,7 +199,8 @@ static void add_all_named(KmSide *side)
 		if (!is_allocated(section))
 			continue;
 		if (is_merged(section))
-			add_item(side, section->flags & SHF_STRINGS ? KM_ITEM_STRINGS : KM_ITEM_MERGED, section, 0, section->size, NULL);
+			add_item(side, section->flags & SHF_STRINGS ? KM_ITEM_STRINGS : KM_ITEM_MERGED, section, 0,
+				 section->size, NULL);
 		else
 			add_named(side, section, by_section->pdata[i]);
 	}
@@ -212,8 +215,12 @@ static void find_positions(KmSide *side, const KmSection *section, GArray *refs)
 		const KmRelocInfo *info = km_arch_reloc(arch, reloc->type);
 		if (info && info->kind == KM_RELOC_NONE)
 			continue;
-		KmRef ref = { .offset = reloc->offset, .type = reloc->type, .info = info, .symbol = reloc->symbol,
-			      .section = reloc->symbol->section, .at = arch->target_offset(section, i) };
+		KmRef ref = { .offset = reloc->offset,
+			      .type = reloc->type,
+			      .info = info,
+			      .symbol = reloc->symbol,
+			      .section = reloc->symbol->section,
+			      .at = arch->target_offset(section, i) };
 		ref.position = reloc->symbol->value + (guint64)ref.at;
 		g_array_append_val(refs, ref);
 	}
@@ -240,13 +247,17 @@ static void add_branches(KmSide *side, KmSection *section, KmPart *part)
 		const KmItem *item = part->items->pdata[i];
 		if (item->kind != KM_ITEM_FUNCTION)
 			continue;
-		g_autoptr(GArray) branches = side->object->arch->branches_out(section, item->start, item->start + item->size);
+		g_autoptr(GArray) branches =
+			side->object->arch->branches_out(section, item->start, item->start + item->size);
 		for (guint b = 0; b < branches->len; b++) {
 			const KmBranch *branch = &g_array_index(branches, KmBranch, b);
 			if (branch->target > section->size)
 				continue;
-			KmRef ref = { .offset = branch->field, .type = branch->type, .section = section,
-				      .position = branch->target, .info = km_arch_reloc(side->object->arch, branch->type) };
+			KmRef ref = { .offset = branch->field,
+				      .type = branch->type,
+				      .section = section,
+				      .position = branch->target,
+				      .info = km_arch_reloc(side->object->arch, branch->type) };
 			g_array_append_val(part->refs, ref);
 		}
 	}
@@ -263,7 +274,7 @@ static void blank_field(const KmSide *side, GByteArray *plain, const KmRef *ref)
 		return;
 	for (guint i = 0; i < size; i++) {
 		guint shift = 8 * (side->object->arch->big_endian ? size - 1 - i : i);
-		plain->data[ref->offset + i] &= (guint8)~(mask >> shift);
+		plain->data[ref->offset + i] &= (guint8) ~(mask >> shift);
 	}
 }
 
@@ -274,7 +285,7 @@ static void blank_line(const KmSide *side, GByteArray *plain, guint64 at, guint 
 		return;
 	for (guint i = 0; i < bytes; i++) {
 		guint shift = 8 * (side->object->arch->big_endian ? bytes - 1 - i : i);
-		plain->data[at + i] &= (guint8)~(bits >> shift);
+		plain->data[at + i] &= (guint8) ~(bits >> shift);
 	}
 }
 
@@ -501,7 +512,8 @@ static void bind_refs(KmSide *side)
 		KmItem *item = side->items->pdata[i];
 		if (!item->section)
 			continue;
-		const KmRef *refs = km_side_refs_in(side, item->section, item->start, item->start + item->size, &item->n_refs);
+		const KmRef *refs =
+			km_side_refs_in(side, item->section, item->start, item->start + item->size, &item->n_refs);
 		if (!item->n_refs)
 			continue;
 		item->refs = (guint)(refs - (KmRef *)km_side_part(side, item->section)->refs->data);
@@ -672,7 +684,8 @@ gboolean km_item_is_writable(const KmItem *item)
 
 gboolean km_section_is_export(const KmSection *section)
 {
-	static const char *const prefixes[] = { "__ksymtab", "___ksymtab", "__kcrctab", "___kcrctab", ".export_symbol" };
+	static const char *const prefixes[] = { "__ksymtab", "___ksymtab", "__kcrctab", "___kcrctab",
+						".export_symbol" };
 	for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
 		if (g_str_has_prefix(section->name, prefixes[i]))
 			return TRUE;
@@ -686,5 +699,6 @@ gboolean km_section_is_watched(const KmSection *section)
 		return FALSE;
 	if (!km_special_find(name))
 		return TRUE;
-	return km_section_is_export(section) || !strcmp(name, ".modinfo") || strstr(name, "initcall") || strstr(name, "exitcall");
+	return km_section_is_export(section) || !strcmp(name, ".modinfo") || strstr(name, "initcall") ||
+	       strstr(name, "exitcall");
 }

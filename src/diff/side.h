@@ -12,23 +12,23 @@ typedef struct KmSide KmSide;
 
 typedef enum {
 	KM_ITEM_FUNCTION,
-	KM_ITEM_DATA,	 /* named */
-	KM_ITEM_ANON,	 /* bytes without a symbol: jump tables, compound literals, out-of-line code */
+	KM_ITEM_DATA, /* named */
+	KM_ITEM_ANON, /* bytes without a symbol: jump tables, compound literals, out-of-line code */
 	KM_ITEM_STRINGS, /* a whole section of mergeable strings: what counts is the string referred to */
-	KM_ITEM_MERGED,	 /* a whole section of mergeable constants (.rodata.cst16) */
+	KM_ITEM_MERGED, /* a whole section of mergeable constants (.rodata.cst16) */
 	KM_ITEM_OUTSIDE, /* undefined, or an absolute value */
 } KmItemKind;
 
 /* A relocation, or a branch that needs none, by meaning. */
 typedef struct {
-	guint64 offset;		 /* in the section */
-	guint32 type;		 /* r_type */
+	guint64 offset; /* in the section */
+	guint32 type; /* r_type */
 	const KmRelocInfo *info; /* NULL: of a type this architecture does not know */
-	KmItem *item;		 /* what it refers to */
-	gint64 at;		 /* offset in item */
-	guint64 position;	 /* offset in the section referred to, before items were known */
-	KmSection *section;	 /* section referred to, NULL for outside symbols */
-	KmSymbol *symbol;	 /* NULL for a branch without relocation */
+	KmItem *item; /* what it refers to */
+	gint64 at; /* offset in item */
+	guint64 position; /* offset in the section referred to, before items were known */
+	KmSection *section; /* section referred to, NULL for outside symbols */
+	KmSymbol *symbol; /* NULL for a branch without relocation */
 } KmRef;
 
 /* A row of a special section that belongs to a function. */
@@ -48,11 +48,11 @@ struct KmItem {
 	const char *base; /* name without the numbers compilers add; interned for both sides: compare pointers */
 	guint refs, n_refs; /* its part of the section's refs */
 	GPtrArray *referrers; /* of KmItem: functions and data that refer to it; may repeat neighbours once */
-	GArray *entries;      /* of KmEntry, in section order; NULL when none */
-	KmItem *parent;	      /* foo of foo.cold */
-	KmItem *body;	      /* foo of __pfx_foo, __cfi_foo: belongs to it and is never reported */
-	gboolean constant;    /* its content is its identity: string literals, switch tables, __func__ */
-	gboolean whole;	      /* the only item of its section */
+	GArray *entries; /* of KmEntry, in section order; NULL when none */
+	KmItem *parent; /* foo of foo.cold */
+	KmItem *body; /* foo of __pfx_foo, __cfi_foo: belongs to it and is never reported */
+	gboolean constant; /* its content is its identity: string literals, switch tables, __func__ */
+	gboolean whole; /* the only item of its section */
 	/* The result. */
 	KmItem *twin;
 	const char *guess; /* how the twin was found, when that was no proof */
@@ -62,18 +62,18 @@ struct KmItem {
 
 typedef struct {
 	GByteArray *plain; /* contents with all relocated bits zero; NULL for SHT_NOBITS */
-	GArray *refs;	   /* of KmRef, ascending by offset */
-	GPtrArray *items;  /* of KmItem, ascending by start */
-	gboolean several;  /* more than one function */
+	GArray *refs; /* of KmRef, ascending by offset */
+	GPtrArray *items; /* of KmItem, ascending by start */
+	gboolean several; /* more than one function */
 } KmPart;
 
 struct KmSide {
 	KmObject *object;
-	GPtrArray *items;      /* of KmItem, owned */
-	KmPart *parts;	       /* by section index */
-	KmItem **by_symbol;    /* by symbol index; NULL for section symbols and annotations */
-	KmItem *null_item;     /* of the null symbol */
-	GStringChunk *names;   /* interned names, shared by both sides; not owned */
+	GPtrArray *items; /* of KmItem, owned */
+	KmPart *parts; /* by section index */
+	KmItem **by_symbol; /* by symbol index; NULL for section symbols and annotations */
+	KmItem *null_item; /* of the null symbol */
+	GStringChunk *names; /* interned names, shared by both sides; not owned */
 };
 
 /* object must outlive the result. names must be shared by the two sides of one comparison. */
