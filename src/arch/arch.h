@@ -74,6 +74,13 @@ typedef struct KmArch {
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);
 
+	/*
+	 * Tools of the kernel's build turn branches the compiler emitted into NOPs: jump labels that are off, hook calls.
+	 * Is theirs such a NOP where ours has the branch? Returns its length, 0 if not. room: bytes of both that may be
+	 * read. NULL: nothing rewrites code of this architecture.
+	 */
+	guint (*nop_over)(const guint8 *ours, const guint8 *theirs, gsize room);
+
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);
 } KmArch;
