@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Compiling units directly. The original goes to assembly once and is assembled twice; the patched file is compiled at the same
+ * time. Nothing of where our directories lie reaches an object.
+ */
+#include "kernel/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/run.h"
+#include "kernel/complaint.h"
+#include "kernel/fold.h"
+#include "kernel/kbuild.h"
+
+/* What all tasks share. */
+typedef struct {
+	KmKernel *kernel;
+	const KmOverlay *overlay;
+	const char *dir;
+	char **env;
+	KmProgress *progress;
+	guint total;
+	GMutex mutex; /* guards what follows */
+	guint done;
+	GError *error; /* the first that happened */
+	GHashTable *generated; /* objects that kbuild was already asked to make for their headers */
+} Job;
+
+typedef struct {
+	Job *job;
+	KmUnit *unit;
+	gboolean patched;
+} Task;
+
+static char *output_path(const Job *job, const char *kind, const KmUnit *unit, const char *ending)
+{
+	gsize stem = strlen(unit->object) - strlen(".o");
+	g_autofree char *name = g_strdup_printf("%.*s%s", (int)stem, unit->object, ending);
+	return g_build_filename(job->dir, kind, name, NULL);
+}
+
+static gboolean make_parent(const char *path, GError **error)
+{
+	g_autofree char *dir = g_path_get_dirname(path);
+	return km_make_dirs(dir, error);
+}
+
+static gboolean is_relative_tree(const Job *job, const KmUnit *unit)
+{
+	return !strcmp(unit->cwd, job->overlay->source);
+}
+
+/*
+ * __FILE__ of a file in the overlay must be what it is in the pristine tree, where kbuild maps the tree's path to something.
+ * Takes over that mapping for from.
+ */
+static void add_file_map(const Job *job, const KmUnit *unit, GStrvBuilder *argv, const char *from)
+{
+	g_autofree char *start = g_strconcat("-fmacro-prefix-map=", job->overlay->source, "/=", NULL);
+	g_autofree char *own = g_strconcat(job->overlay->source, "/", NULL);
+	const char *to = is_relative_tree(job, unit) ? "" : own;
+	for (char **word = unit->argv; *word; word++)
+		if (g_str_has_prefix(*word, start))
+			to = *word + strlen(start);
+	g_autofree char *map = g_strdup_printf("-fmacro-prefix-map=%s/=%s", from, to);
+	g_strv_builder_add(argv, map);
+}
+
+static void add_overlay(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
+{
+	g_autofree char *compiled = g_build_filename(job->overlay->dir, "compiled", NULL);
+	g_autofree char *dir = g_path_get_dirname(unit->source);
+	g_autofree char *quote = g_build_filename(job->overlay->source, dir, NULL);
+	g_strv_builder_add_many(argv, "-iquote", quote, NULL);
+	add_file_map(job, unit, argv, compiled);
+	if (is_relative_tree(job, unit))
+		add_file_map(job, unit, argv, job->overlay->source);
+}
+
+/* The whole command. mode is -S or -c. */
+static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output)
+{
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	g_autofree char *copy = g_build_filename(job->overlay->dir, "compiled", unit->source, NULL);
+	g_autofree char *pristine = is_relative_tree(job, unit)
+					    ? g_strdup(unit->source)
+					    : g_build_filename(job->overlay->source, unit->source, NULL);
+	g_strv_builder_addv(argv, (const char **)unit->argv);
+	g_strv_builder_add_many(argv, "-g0", "-ffunction-sections", "-fdata-sections", NULL);
+	if (patched)
+		add_overlay(job, unit, argv);
+	g_strv_builder_add_many(argv, mode, "-o", output, patched ? copy : pristine, NULL);
+	return g_strv_builder_end(argv);
+}
+
+/* kbuild makes some headers only on the way to an object: let it, once for each unit. TRUE: worth trying again. */
+static gboolean generate_headers(Job *job, const KmUnit *unit)
+{
+	g_mutex_lock(&job->mutex);
+	if (!g_hash_table_contains(job->generated, unit->object)) {
+		g_autoptr(KmKbuild) kbuild = km_kbuild_new(job->kernel, NULL);
+		km_progress_set(job->progress, "letting kbuild generate headers for %s", unit->source);
+		if (kbuild)
+			km_kbuild_make(kbuild, unit->object);
+		g_hash_table_add(job->generated, unit->object);
+	}
+	g_mutex_unlock(&job->mutex);
+	return TRUE;
+}
+
+static KmRunResult *run_compiler(const Job *job, const KmUnit *unit, char **argv, GError **error)
+{
+	KmRunOptions options = {
+		.cwd = unit->cwd, .env = (const char *const *)job->env, .clear_env = TRUE, .merge_stderr = TRUE
+	};
+	return km_run((const char *const *)argv, &options, error);
+}
+
+static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
+			GError **error)
+{
+	g_auto(GStrv) argv = compile_argv(job, unit, patched, mode, output);
+	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	if (!result)
+		return FALSE;
+	if (result->status && strstr(result->output, "No such file or directory") && generate_headers(job, unit)) {
+		km_run_result_free(result);
+		result = run_compiler(job, unit, argv, error);
+		if (!result)
+			return FALSE;
+	}
+	if (result->status == 0)
+		return TRUE;
+	g_autofree char *words = km_first_error(result->output, job->overlay->source);
+	if (result->status > 128)
+		return km_fail(error, "%s was killed by signal %d while compiling %s", *argv, result->status - 128,
+			       unit->source);
+	if (patched)
+		return km_fail(error, "%s does not compile with the patch: %s", unit->source, words);
+	return km_fail(
+		error,
+		"%s does not compile even without the patch: %s; source, configuration and headers of this kernel do "
+		"not belong together",
+		unit->source, words);
+}
+
+static gboolean assemble(const Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
+{
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+	g_strv_builder_addv(builder, (const char **)unit->argv);
+	g_strv_builder_add_many(builder, "-g0", "-c", "-o", object, listing, NULL);
+	g_auto(GStrv) argv = g_strv_builder_end(builder);
+	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	if (!result)
+		return FALSE;
+	if (result->status == 0)
+		return TRUE;
+	g_autofree char *words = km_first_error(result->output, job->overlay->source);
+	return km_fail(error, "%s does not assemble even without the patch: %s", unit->source, words);
+}
+
+static gboolean fold_listing(const KmUnit *unit, const char *listing, const char *plain, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	g_autofree char *text = NULL;
+	if (!g_file_get_contents(listing, &text, NULL, &local))
+		return km_fail(error, "cannot read %s: %s", listing, local->message);
+	/* A kernel that asks for function sections itself was built with them. */
+	gboolean sectioned = g_strv_contains((const char *const *)unit->argv, "-ffunction-sections");
+	g_autofree char *folded = sectioned ? g_strdup(text) : km_fold_sections(text);
+	return g_file_set_contents(plain, folded, -1, &local) ||
+	       km_fail(error, "cannot write %s: %s", plain, local->message);
+}
+
+static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
+{
+	g_autofree char *listing = output_path(job, "original", unit, ".s");
+	g_autofree char *plain_listing = output_path(job, "plain", unit, ".s");
+	g_autofree char *original = output_path(job, "original", unit, ".o");
+	g_autofree char *plain = output_path(job, "plain", unit, ".o");
+	gboolean ok =
+		make_parent(original, error) && make_parent(plain, error) &&
+		compile(job, unit, FALSE, "-S", listing, error) && assemble(job, unit, listing, original, error) &&
+		fold_listing(unit, listing, plain_listing, error) && assemble(job, unit, plain_listing, plain, error);
+	if (!ok)
+		return FALSE;
+	unit->original = g_steal_pointer(&original);
+	unit->plain = g_steal_pointer(&plain);
+	return TRUE;
+}
+
+static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
+{
+	g_autofree char *patched = output_path(job, "patched", unit, ".o");
+	if (!make_parent(patched, error) || !compile(job, unit, TRUE, "-c", patched, error))
+		return FALSE;
+	unit->patched = g_steal_pointer(&patched);
+	return TRUE;
+}
+
+static gboolean has_failed(Job *job)
+{
+	g_mutex_lock(&job->mutex);
+	gboolean failed = job->error != NULL;
+	g_mutex_unlock(&job->mutex);
+	return failed;
+}
+
+static void run_task(gpointer data, gpointer unused)
+{
+	g_autofree Task *task = data;
+	Job *job = task->job;
+	if (has_failed(job))
+		return;
+	g_autoptr(GError) local = NULL;
+	gboolean ok =
+		task->patched ? compile_patched(job, task->unit, &local) : compile_original(job, task->unit, &local);
+	g_mutex_lock(&job->mutex);
+	guint done = ++job->done;
+	if (!ok && !job->error)
+		job->error = g_steal_pointer(&local);
+	g_mutex_unlock(&job->mutex);
+	km_progress_set(job->progress, "compiling: %u of %u (%s)", done, job->total, task->unit->source);
+}
+
+static gboolean run_tasks(Job *job, GPtrArray *units, guint jobs, GError **error)
+{
+	g_autoptr(GError) local = NULL;
+	GThreadPool *pool = g_thread_pool_new(run_task, NULL, (gint)jobs, FALSE, &local);
+	if (!pool)
+		return km_fail(error, "cannot start threads: %s", local->message);
+	for (guint i = 0; i < 2 * units->len; i++) {
+		Task *task = g_new0(Task, 1);
+		*task = (Task){ .job = job, .unit = units->pdata[i / 2], .patched = i % 2 };
+		g_thread_pool_push(pool, task, NULL);
+	}
+	g_thread_pool_free(pool, FALSE, TRUE);
+	return TRUE;
+}
+
+gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
+			  KmProgress *progress, GError **error)
+{
+	g_autoptr(GHashTable) generated = g_hash_table_new(g_str_hash, g_str_equal);
+	g_auto(GStrv) env = km_tool_env();
+	Job job = { .kernel = kernel, .overlay = overlay, .dir = dir, .env = env, .progress = progress };
+	job.total = 2 * units->len;
+	job.generated = generated;
+	g_mutex_init(&job.mutex);
+	gboolean started = run_tasks(&job, units, jobs ? jobs : g_get_num_processors(), error);
+	g_mutex_clear(&job.mutex);
+	if (job.error)
+		g_propagate_error(error, job.error);
+	return started && !job.error;
+}

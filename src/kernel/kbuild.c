@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * kbuild tells how it compiles an object when its innermost make (scripts/Makefile.build) runs with -n. Getting there takes
+ * the top Makefile more than a second, and on its way it would prepare the tree and might even rewrite the configuration.
+ * So the top Makefile runs once per kernel with a stand-in for $(MAKE), which writes down the arguments and environment of
+ * the one invocation that matters and runs nothing. (may-sync-config= on the command line would keep the configuration too, but
+ * newer kernels then leave out every flag that depends on the compiler.) From then on that invocation is repeated directly with other targets.
+ */
+#include "kernel/kbuild.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/run.h"
+
+/* Change it when the form or meaning of what is remembered changes. */
+#define CACHE_FORMAT "1"
+/* A file that every kernel compiles into itself. */
+#define PROBE_OBJECT "init/main.o"
+
+/*
+ * The stand-in. The top Makefile may start itself again (for O=), which must happen; synchronizing the configuration must
+ * not; everything else has nothing to do in a dry run.
+ */
+static const char stand_in[] = "case \" $* \" in\n"
+			       "*config\\ *) exit 0;;\n"
+			       "*\" -f $KMEND_TOP \"*) exec make \"$@\";;\n"
+			       "*[\\ /]\"$KMEND_TARGET \"*) ;;\n"
+			       "*) exit 0;;\n"
+			       "esac\n"
+			       "printf '%s\\0' \"$PWD\" \"$@\" > \"$KMEND_OUT.args\" && env -0 > \"$KMEND_OUT.env\"\n";
+
+void km_kbuild_free(KmKbuild *kbuild)
+{
+	if (!kbuild)
+		return;
+	g_free(kbuild->source);
+	g_free(kbuild->build);
+	g_free(kbuild->dir);
+	g_free(kbuild->key);
+	g_free(kbuild->cwd);
+	g_strfreev(kbuild->args);
+	g_strfreev(kbuild->env);
+	g_free(kbuild->prefix);
+	g_free(kbuild);
+}
+
+char **km_tool_env(void)
+{
+	static const char *const kept[] = { "PATH", "HOME", "TMPDIR" };
+	char **env = g_environ_setenv(NULL, "LC_ALL", "C", TRUE);
+	for (gsize i = 0; i < G_N_ELEMENTS(kept); i++) {
+		const char *value = g_getenv(kept[i]);
+		if (value)
+			env = g_environ_setenv(env, kept[i], value, TRUE);
+	}
+	return env;
+}
+
+/* Identity of a file's content, as far as stat tells. */
+static void add_stamp(GString *key, const char *path)
+{
+	struct stat st;
+	if (stat(path, &st))
+		g_string_append_printf(key, "%s absent\n", path);
+	else
+		g_string_append_printf(key, "%s %lld %lld.%09ld\n", path, (long long)st.st_size,
+				       (long long)st.st_mtim.tv_sec, (long)st.st_mtim.tv_nsec);
+}
+
+static char *make_key(const KmKernel *kernel, const KmKbuild *kbuild)
+{
+	static const char *const inputs[] = { ".config", "include/config/auto.conf", "include/generated/autoconf.h" };
+	GString *key = g_string_new("format " CACHE_FORMAT "\n");
+	g_string_append_printf(key, "source %s\nbuild %s\nPATH %s\n", kbuild->source, kbuild->build, g_getenv("PATH"));
+	g_autofree char *compiler = g_find_program_in_path(kernel->compiler);
+	g_string_append_printf(key, "compiler %s\n", kernel->compiler);
+	add_stamp(key, compiler ? compiler : kernel->compiler);
+	for (gsize i = 0; i < G_N_ELEMENTS(inputs); i++) {
+		g_autofree char *path = g_build_filename(kbuild->build, inputs[i], NULL);
+		add_stamp(key, path);
+	}
+	return g_string_free(key, FALSE);
+}
+
+static gboolean check_compiler(const KmKernel *kernel, GError **error)
+{
+	g_autofree char *found = kernel->compiler ? g_find_program_in_path(kernel->compiler) : NULL;
+	return found || km_fail(error, "the compiler %s is not on this machine: install the package of that name",
+				kernel->compiler ? kernel->compiler : "of this kernel");
+}
+
+static KmKbuild *open_trees(const KmKernel *kernel, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = g_new0(KmKbuild, 1);
+	kbuild->source = realpath(kernel->source, NULL);
+	if (!kbuild->source)
+		return km_fail_null(error, "cannot look at the kernel source %s: %s", kernel->source,
+				    g_strerror(errno));
+	kbuild->build = realpath(kernel->build, NULL);
+	if (!kbuild->build)
+		return km_fail_null(error, "cannot look at the object tree %s: %s", kernel->build, g_strerror(errno));
+	kbuild->dir = g_build_filename(kernel->work, "kbuild", NULL);
+	if (!check_compiler(kernel, error) || !km_make_dirs(kbuild->dir, error))
+		return NULL;
+	kbuild->key = make_key(kernel, kbuild);
+	return g_steal_pointer(&kbuild);
+}
+
+/* "NAME=value" entries of an environment block, without what make or we ourselves put there. */
+static char **split_block(const char *data, gsize size)
+{
+	GPtrArray *strings = g_ptr_array_new();
+	for (gsize at = 0; at < size;) {
+		gsize length = strnlen(data + at, size - at);
+		g_ptr_array_add(strings, g_strndup(data + at, length));
+		at += length + 1;
+	}
+	g_ptr_array_add(strings, NULL);
+	return (char **)g_ptr_array_free(strings, FALSE);
+}
+
+static char **read_block(const char *path)
+{
+	g_autoptr(GBytes) bytes = km_read_file(path, NULL);
+	if (!bytes)
+		return NULL;
+	gsize size = 0;
+	const char *data = g_bytes_get_data(bytes, &size);
+	return split_block(data, size);
+}
+
+/* Take over what the stand-in wrote. */
+static gboolean read_capture(KmKbuild *kbuild, const char *out, const char *target, GError **error)
+{
+	g_autofree char *args_path = g_strconcat(out, ".args", NULL);
+	g_autofree char *env_path = g_strconcat(out, ".env", NULL);
+	g_auto(GStrv) args = read_block(args_path);
+	g_auto(GStrv) env = read_block(env_path);
+	g_autofree char *tail = g_strconcat("/", target, NULL);
+	if (!args || !env || !*args || !*env)
+		return km_fail(error, "kbuild in %s never came to compiling %s: it works in a way unknown to kmend",
+			       kbuild->source, target);
+	g_autoptr(GStrvBuilder) kept = g_strv_builder_new();
+	for (char **arg = args + 1; *arg; arg++) {
+		if (strcmp(*arg, target) && !g_str_has_suffix(*arg, tail)) {
+			g_strv_builder_add(kept, *arg);
+			continue;
+		}
+		g_free(kbuild->prefix);
+		kbuild->prefix = g_strndup(*arg, strlen(*arg) - strlen(target));
+	}
+	if (!kbuild->prefix)
+		return km_fail(
+			error,
+			"kbuild in %s does not take %s as a target of its own: it works in a way unknown to kmend",
+			kbuild->source, target);
+	kbuild->cwd = g_strdup(*args);
+	kbuild->args = g_strv_builder_end(kept);
+	kbuild->env = g_steal_pointer(&env);
+	static const char *const ours[] = { "KMEND_TOP", "KMEND_TARGET", "KMEND_OUT", "_" };
+	for (gsize i = 0; i < G_N_ELEMENTS(ours); i++)
+		kbuild->env = g_environ_unsetenv(kbuild->env, ours[i]);
+	return TRUE;
+}
+
+/* The variables that select architecture and compiler, as kbuild wants them on its command line. */
+static void add_variables(GStrvBuilder *argv, const KmKernel *kernel)
+{
+	g_autofree char *cc = g_strconcat("CC=", kernel->compiler, NULL);
+	g_strv_builder_add_many(argv, cc, "V=1", NULL);
+	if (!kernel->arch)
+		return;
+	g_autofree char *arch = g_strconcat("ARCH=", kernel->arch->kbuild, NULL);
+	g_strv_builder_add(argv, arch);
+	g_autofree char *base = g_path_get_basename(kernel->compiler);
+	g_autofree char *prefix = g_strconcat(kernel->arch->triplet, "-", NULL);
+	if (!g_str_has_prefix(base, prefix))
+		return;
+	g_autofree char *cross = g_strconcat("CROSS_COMPILE=", prefix, NULL);
+	g_strv_builder_add(argv, cross);
+}
+
+static char **capture_argv(const KmKernel *kernel, const KmKbuild *kbuild, const char *script, const char *external,
+			   const char *target)
+{
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	g_autofree char *make = g_strconcat("MAKE=sh ", script, NULL);
+	g_autofree char *o = g_strconcat("O=", kbuild->build, NULL);
+	g_autofree char *m = external ? g_strconcat("M=", external, NULL) : NULL;
+	g_strv_builder_add_many(argv, "make", "-n", "-C", kbuild->source, make, NULL);
+	if (strcmp(kbuild->source, kbuild->build))
+		g_strv_builder_add(argv, o);
+	if (m)
+		g_strv_builder_add(argv, m);
+	add_variables(argv, kernel);
+	g_strv_builder_add(argv, target);
+	return g_strv_builder_end(argv);
+}
+
+static char *autoconf_stamp(const KmKbuild *kbuild)
+{
+	g_autofree char *path = g_build_filename(kbuild->build, "include/generated/autoconf.h", NULL);
+	GString *stamp = g_string_new(NULL);
+	add_stamp(stamp, path);
+	return g_string_free(stamp, FALSE);
+}
+
+/* Run the top Makefile once with the stand-in. */
+static gboolean capture(KmKbuild *kbuild, const KmKernel *kernel, const char *external, const char *target,
+			GError **error)
+{
+	km_tempdir_sweep(kbuild->dir, "capture");
+	g_autoptr(KmTempDir) temp = km_tempdir_new(kbuild->dir, "capture", error);
+	if (!temp)
+		return FALSE;
+	g_autofree char *script = g_build_filename(temp->path, "make", NULL);
+	g_autofree char *out = g_build_filename(temp->path, "out", NULL);
+	g_autofree char *top = g_build_filename(kbuild->source, "Makefile", NULL);
+	if (!km_write_file(script, stand_in, strlen(stand_in), error))
+		return FALSE;
+	g_auto(GStrv) argv = capture_argv(kernel, kbuild, script, external, target);
+	g_auto(GStrv) env = g_environ_setenv(km_tool_env(), "KMEND_TOP", top, TRUE);
+	env = g_environ_setenv(env, "KMEND_TARGET", target, TRUE);
+	env = g_environ_setenv(env, "KMEND_OUT", out, TRUE);
+	KmRunOptions options = { .env = (const char *const *)env, .clear_env = TRUE };
+	g_autofree char *before = autoconf_stamp(kbuild);
+	g_autoptr(KmRunResult) result = km_run((const char *const *)argv, &options, error);
+	if (!result)
+		return FALSE;
+	g_autofree char *after = autoconf_stamp(kbuild);
+	if (strcmp(before, after))
+		return km_refuse(error, "kbuild changed the configuration in %s: make the kernel available again",
+				 kbuild->build);
+	if (result->status != 0)
+		return km_fail(error, "kbuild does not work on %s with the object tree %s: %s", kbuild->source,
+			       kbuild->build, g_strstrip(result->errors));
+	return read_capture(kbuild, out, target, error);
+}
+
+static json_t *strv_to_json(char **strings)
+{
+	json_t *array = json_array();
+	for (char **s = strings; *s; s++)
+		json_array_append_new(array, json_string(*s));
+	return array;
+}
+
+/* NULL unless value is an array of strings only. */
+static char **strv_from_json(const json_t *value)
+{
+	if (!json_is_array(value))
+		return NULL;
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const char *string = json_string_value(json_array_get(value, i));
+		if (!string)
+			return NULL;
+		g_strv_builder_add(builder, string);
+	}
+	return g_strv_builder_end(builder);
+}
+
+/* A remembered answer, if it is whole and was given under the same key. The caller drops the reference. */
+static json_t *recall(const KmKbuild *kbuild, const char *name)
+{
+	g_autofree char *path = g_build_filename(kbuild->dir, name, NULL);
+	json_t *root = json_load_file(path, 0, NULL);
+	const char *key = json_string_value(json_object_get(root, "key"));
+	if (key && !strcmp(key, kbuild->key))
+		return root;
+	json_decref(root);
+	return NULL;
+}
+
+/* Takes the reference. A memory that cannot be written is no error: the next run asks again. */
+static void remember(const KmKbuild *kbuild, const char *name, json_t *root)
+{
+	g_autofree char *path = g_build_filename(kbuild->dir, name, NULL);
+	json_object_set_new(root, "key", json_string(kbuild->key));
+	char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
+	json_decref(root);
+	/* Text that is no UTF-8 cannot be kept as JSON: nothing is remembered then. */
+	if (text)
+		km_write_file(path, text, strlen(text), NULL);
+	free(text);
+}
+
+static gboolean recall_capture(KmKbuild *kbuild)
+{
+	json_t *root = recall(kbuild, "environment.json");
+	if (!root)
+		return FALSE;
+	kbuild->cwd = g_strdup(json_string_value(json_object_get(root, "cwd")));
+	kbuild->prefix = g_strdup(json_string_value(json_object_get(root, "prefix")));
+	kbuild->args = strv_from_json(json_object_get(root, "args"));
+	kbuild->env = strv_from_json(json_object_get(root, "env"));
+	json_decref(root);
+	return kbuild->cwd && kbuild->prefix && kbuild->args && kbuild->env;
+}
+
+static void remember_capture(const KmKbuild *kbuild)
+{
+	json_t *root = json_object();
+	json_object_set_new(root, "cwd", json_string(kbuild->cwd));
+	json_object_set_new(root, "prefix", json_string(kbuild->prefix));
+	json_object_set_new(root, "args", strv_to_json(kbuild->args));
+	json_object_set_new(root, "env", strv_to_json(kbuild->env));
+	remember(kbuild, "environment.json", root);
+}
+
+KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = open_trees(kernel, error);
+	if (!kbuild)
+		return NULL;
+	if (recall_capture(kbuild))
+		return g_steal_pointer(&kbuild);
+	g_clear_pointer(&kbuild->cwd, g_free);
+	g_clear_pointer(&kbuild->prefix, g_free);
+	g_clear_pointer(&kbuild->args, g_strfreev);
+	g_clear_pointer(&kbuild->env, g_strfreev);
+	if (!capture(kbuild, kernel, NULL, PROBE_OBJECT, error))
+		return NULL;
+	remember_capture(kbuild);
+	return g_steal_pointer(&kbuild);
+}
+
+KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *target, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = open_trees(kernel, error);
+	if (!kbuild || !capture(kbuild, kernel, dir, target, error))
+		return NULL;
+	/* What is asked about a directory that comes and goes must not be remembered. */
+	g_clear_pointer(&kbuild->dir, g_free);
+	return g_steal_pointer(&kbuild);
+}
+
+static char *memory_name(const char *object)
+{
+	g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, object, -1);
+	return g_strdup_printf("recipe-%.32s.json", sum);
+}
+
+static void remember_recipe(const KmKbuild *kbuild, const KmRecipe *recipe)
+{
+	g_autofree char *name = memory_name(recipe->object);
+	json_t *root = json_object();
+	json_object_set_new(root, "object", json_string(recipe->object));
+	json_object_set_new(root, "source", json_string(recipe->source));
+	json_object_set_new(root, "dir", json_string(recipe->dir));
+	json_object_set_new(root, "builtin", json_boolean(recipe->builtin));
+	json_object_set_new(root, "module", json_boolean(recipe->module));
+	json_object_set_new(root, "modname", json_string(recipe->modname));
+	json_object_set_new(root, "modules", json_string(recipe->modules));
+	json_object_set_new(root, "argv", strv_to_json(recipe->argv));
+	if (recipe->objtool)
+		json_object_set_new(root, "objtool", strv_to_json(recipe->objtool));
+	remember(kbuild, name, root);
+}
+
+static char *get_string(const json_t *root, const char *key)
+{
+	return g_strdup(json_string_value(json_object_get(root, key)));
+}
+
+static KmRecipe *recall_recipe(const KmKbuild *kbuild, const char *object)
+{
+	g_autofree char *name = memory_name(object);
+	json_t *root = recall(kbuild, name);
+	if (!root)
+		return NULL;
+	g_autoptr(KmRecipe) recipe = g_new0(KmRecipe, 1);
+	recipe->object = get_string(root, "object");
+	recipe->source = get_string(root, "source");
+	recipe->dir = get_string(root, "dir");
+	recipe->modname = get_string(root, "modname");
+	recipe->modules = get_string(root, "modules");
+	recipe->builtin = json_is_true(json_object_get(root, "builtin"));
+	recipe->module = json_is_true(json_object_get(root, "module"));
+	recipe->argv = strv_from_json(json_object_get(root, "argv"));
+	recipe->objtool = strv_from_json(json_object_get(root, "objtool"));
+	json_decref(root);
+	gboolean whole =
+		recipe->object && recipe->source && recipe->dir && recipe->modname && recipe->modules && recipe->argv;
+	return whole && !strcmp(recipe->object, object) ? g_steal_pointer(&recipe) : NULL;
+}
+
+/* Repeat the captured invocation with these targets and extra arguments. */
+static KmRunResult *replay(const KmKbuild *kbuild, GPtrArray *objects, const char *const *extra, char **env,
+			   GError **error)
+{
+	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+	g_strv_builder_add(builder, "make");
+	g_strv_builder_addv(builder, (const char **)kbuild->args);
+	g_strv_builder_addv(builder, (const char **)extra);
+	for (guint i = 0; i < objects->len; i++) {
+		g_autofree char *target = g_strconcat(kbuild->prefix, objects->pdata[i], NULL);
+		g_strv_builder_add(builder, target);
+	}
+	g_auto(GStrv) argv = g_strv_builder_end(builder);
+	KmRunOptions options = { .cwd = kbuild->cwd, .env = (const char *const *)env, .clear_env = TRUE };
+	return km_run((const char *const *)argv, &options, error);
+}
+
+/* A directory may be visited twice, and the pattern rule of an upper one may match: the one that lists the object counts. */
+static const KmRecipe *best_recipe(const KmKbuild *kbuild, GPtrArray *recipes, const char *wanted)
+{
+	const KmRecipe *best = NULL;
+	g_autofree char *target = g_strconcat(kbuild->prefix, wanted, NULL);
+	const char *object = g_str_has_prefix(target, "./") ? target + 2 : target;
+	for (guint i = 0; i < recipes->len; i++) {
+		const KmRecipe *recipe = recipes->pdata[i];
+		if (strcmp(recipe->object, object))
+			continue;
+		if (!best || recipe->builtin || recipe->module)
+			best = recipe;
+	}
+	return best;
+}
+
+static KmRecipe *steal_recipe(GPtrArray *recipes, const KmRecipe *recipe)
+{
+	guint index = 0;
+	g_ptr_array_find(recipes, recipe, &index);
+	return g_ptr_array_steal_index_fast(recipes, index);
+}
+
+/* Ask for all of missing in one dry run and add what is found to answers. */
+static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, GPtrArray *answers, GError **error)
+{
+	/* -B: an object that is already there is still printed; -k: one that cannot be made does not hide the others. */
+	const char *const extra[] = {
+		"-n", "-B", "-k", "MAKE=make", "V=1", "KBUILD_CHECKSRC=1", "CHECK=" KM_RECIPE_CHECK, NULL
+	};
+	g_ptr_array_add(missing, (char *)PROBE_OBJECT);
+	g_autoptr(KmRunResult) result = replay(kbuild, missing, extra, kbuild->env, error);
+	g_ptr_array_set_size(missing, (gint)missing->len - 1);
+	if (!result)
+		return FALSE;
+	g_autoptr(GPtrArray) recipes = km_recipes_parse(result->output);
+	/* Without the probe a missing answer would say nothing about the object. */
+	if (kbuild->dir && !best_recipe(kbuild, recipes, PROBE_OBJECT))
+		return km_fail(error, "kbuild of %s gives no compile commands: %.400s", kbuild->source,
+			       g_strstrip(result->errors));
+	for (guint i = 0; i < missing->len; i++) {
+		const KmRecipe *recipe = best_recipe(kbuild, recipes, missing->pdata[i]);
+		if (!recipe)
+			continue;
+		if (kbuild->dir)
+			remember_recipe(kbuild, recipe);
+		g_ptr_array_add(answers, steal_recipe(recipes, recipe));
+	}
+	return TRUE;
+}
+
+GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GError **error)
+{
+	g_autoptr(GPtrArray) answers = g_ptr_array_new_with_free_func((GDestroyNotify)km_recipe_free);
+	g_autoptr(GPtrArray) missing = g_ptr_array_new();
+	for (const char *const *object = objects; *object; object++) {
+		KmRecipe *recipe = kbuild->dir ? recall_recipe(kbuild, *object) : NULL;
+		g_ptr_array_add(recipe ? answers : missing, recipe ? (gpointer)recipe : (gpointer)*object);
+	}
+	if (missing->len && !ask(kbuild, missing, answers, error))
+		return NULL;
+	return g_steal_pointer(&answers);
+}
+
+/* MAKEFLAGS without -n: its first word holds the letters of the short options. */
+static char *drop_dry_run(const char *flags)
+{
+	GString *out = g_string_new(NULL);
+	gsize first = strcspn(flags, " ");
+	gboolean letters = *flags != '-' && !memchr(flags, '=', first);
+	for (gsize i = 0; flags[i]; i++)
+		if (!(letters && i < first && flags[i] == 'n'))
+			g_string_append_c(out, flags[i]);
+	return g_string_free(out, FALSE);
+}
+
+void km_kbuild_make(KmKbuild *kbuild, const char *object)
+{
+	const char *const extra[] = { "MAKE=make", NULL };
+	g_autofree char *lock_path = g_build_filename(kbuild->dir, "lock", NULL);
+	KmLock *lock = km_lock_new(lock_path, NULL);
+	const char *flags = g_environ_getenv(kbuild->env, "MAKEFLAGS");
+	g_autofree char *real = drop_dry_run(flags ? flags : "");
+	g_auto(GStrv) env = g_environ_setenv(g_strdupv(kbuild->env), "MAKEFLAGS", real, TRUE);
+	g_autoptr(GPtrArray) objects = g_ptr_array_new();
+	g_ptr_array_add(objects, (char *)object);
+	km_run_result_free(replay(kbuild, objects, extra, env, NULL));
+	km_lock_free(lock);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asking kbuild how it compiles an object, without letting it build anything; private to this room. */
+#pragma once
+
+#include "kernel/kernel.h"
+#include "kernel/recipe.h"
+
+/* kbuild of one kernel, ready to be asked. */
+typedef struct {
+	char *source; /* real path of the pristine tree */
+	char *build; /* real path of the object tree */
+	char *dir; /* kernel->work/kbuild: what is remembered */
+	char *key; /* everything the answers depend on; a remembered answer with another key is no answer */
+	char *cwd; /* where kbuild's own make runs */
+	char **args; /* its arguments, without the targets */
+	char **env; /* its environment, "NAME=value" */
+	char *prefix; /* what kbuild puts before a target: "./", "", or an external module's directory */
+} KmKbuild;
+
+void km_kbuild_free(KmKbuild *kbuild);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmKbuild, km_kbuild_free)
+
+/*
+ * Open kbuild of this kernel. external: NULL, or a directory with a Kbuild file, to be built as an external module with
+ * target "<name>.o" (then nothing is remembered).
+ */
+KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error);
+KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *target, GError **error);
+
+/*
+ * The recipes of these objects, in one dry run, remembered from earlier times where possible. Objects that kbuild has no
+ * recipe for are absent; ones that it could make but that belong to nothing have neither builtin nor module set. Array of
+ * KmRecipe, owned.
+ */
+GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GError **error);
+
+/* Really make an object in the object tree, for the sake of the headers that kbuild generates on the way. Best effort. */
+void km_kbuild_make(KmKbuild *kbuild, const char *object);
+
+/* The environment of every compiler and tool we run: nothing of the user's that could change the result. NULL-ended. */
+char **km_tool_env(void);

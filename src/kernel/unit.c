@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "kernel/kbuild.h"
+#include "kernel/makefile.h"
+
+/* A file that is included by one that is included ... : more than this is a loop. */
+#define MAX_INCLUDE_DEPTH 4
+
+void km_unit_free(KmUnit *unit)
+{
+	if (!unit)
+		return;
+	g_free(unit->source);
+	g_free(unit->object);
+	g_free(unit->owner);
+	g_free(unit->module_path);
+	g_strfreev(unit->argv);
+	g_free(unit->cwd);
+	g_free(unit->original);
+	g_free(unit->plain);
+	g_free(unit->patched);
+	g_free(unit);
+}
+
+static char *object_of(const char *source)
+{
+	return g_strdup_printf("%.*s.o", (int)(strlen(source) - strlen(".c")), source);
+}
+
+/* dir/name with "." and ".." resolved by name alone; NULL when it leaves the tree. */
+static char *join_path(const char *dir, const char *name)
+{
+	g_autofree char *joined = g_strconcat("/", dir, "/", name, NULL);
+	g_autofree char *canonical = g_canonicalize_filename(joined, "/");
+	return canonical[1] ? g_strdup(canonical + 1) : NULL;
+}
+
+/* Does this text, a file of dir, hold #include "..." of path? */
+static gboolean includes_file(const char *text, const char *dir, const char *path)
+{
+	g_autofree char *base = g_path_get_basename(path);
+	g_autofree char *ending = g_strconcat(base, "\"", NULL);
+	for (const char *p = strstr(text, ending); p; p = strstr(p + 1, ending)) {
+		const char *line = p;
+		while (line > text && line[-1] != '\n')
+			line--;
+		line += strspn(line, " \t");
+		if (*line != '#')
+			continue;
+		line += 1 + strspn(line + 1, " \t");
+		if (!g_str_has_prefix(line, "include"))
+			continue;
+		const char *open = line + strcspn(line, "\"\n");
+		if (*open != '"' || open >= p + strlen(base))
+			continue;
+		g_autofree char *name = g_strndup(open + 1, (gsize)(p - open - 1) + strlen(base));
+		g_autofree char *target = join_path(dir, name);
+		if (target && !strcmp(target, path))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* The .c files directly in dir that include path; added to found with their depth. */
+static void scan_dir(const char *tree, const char *dir, const char *path, GPtrArray *found)
+{
+	g_autofree char *full = g_build_filename(tree, dir, NULL);
+	g_autoptr(GDir) open = g_dir_open(full, 0, NULL);
+	const char *name;
+	while (open && (name = g_dir_read_name(open))) {
+		g_autofree char *file = g_build_filename(full, name, NULL);
+		g_autofree char *text = NULL;
+		if (!g_str_has_suffix(name, ".c") || !g_file_get_contents(file, &text, NULL, NULL))
+			continue;
+		g_autofree char *includer = join_path(dir, name);
+		if (!includes_file(text, dir, path) ||
+		    g_ptr_array_find_with_equal_func(found, includer, g_str_equal, NULL))
+			continue;
+		g_ptr_array_add(found, g_steal_pointer(&includer));
+	}
+}
+
+/* All .c files of the same and the parent directory that include path, directly or through each other. Array of char*. */
+static GPtrArray *find_includers(const char *tree, const char *path)
+{
+	GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+	guint done = 0;
+	g_autofree char *current = g_strdup(path);
+	for (guint depth = 0; depth < MAX_INCLUDE_DEPTH; depth++) {
+		g_autofree char *dir = g_path_get_dirname(current);
+		g_autofree char *parent = g_path_get_dirname(dir);
+		scan_dir(tree, dir, current, found);
+		if (strcmp(dir, "."))
+			scan_dir(tree, parent, current, found);
+		if (done >= found->len)
+			break;
+		g_free(current);
+		current = g_strdup(found->pdata[done++]);
+	}
+	return found;
+}
+
+typedef struct {
+	KmKernel *kernel;
+	const KmOverlay *overlay;
+	KmKbuild *kbuild;
+	GHashTable *recipes; /* object -> KmRecipe, not owned */
+	GPtrArray *units;
+} Search;
+
+static const KmRecipe *built_recipe(const Search *search, const char *source)
+{
+	g_autofree char *object = object_of(source);
+	const KmRecipe *recipe = g_hash_table_lookup(search->recipes, object);
+	return recipe && (recipe->builtin || recipe->module) ? recipe : NULL;
+}
+
+/* The object must be made of this very file of the pristine tree, not of a generated one of the same name. */
+static gboolean check_source(const Search *search, const KmRecipe *recipe, const char *source, GError **error)
+{
+	g_autofree char *full = g_build_filename(search->kbuild->source, source, NULL);
+	gboolean in_tree = !strcmp(search->kbuild->source, search->kbuild->build);
+	const char *named = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
+	if (!strcmp(named, full) || (in_tree && !strcmp(named, source)))
+		return TRUE;
+	return km_refuse(error, "%s: kbuild makes %s of %s instead", source, recipe->object, recipe->source);
+}
+
+static gboolean find_owner(KmUnit *unit, const Search *search, const KmRecipe *recipe, GError **error)
+{
+	if (recipe->builtin) {
+		unit->owner = g_strdup("vmlinux");
+		return TRUE;
+	}
+	if (strchr(g_strstrip(recipe->modules), ' '))
+		return km_refuse(error, "%s is linked into several modules (%s): that is not supported", unit->source,
+				 recipe->modules);
+	unit->owner = g_strdelimit(g_strdup(recipe->modname), "-", '_');
+	unit->module_path = km_kernel_module_path(search->kernel, unit->owner);
+	if (unit->module_path)
+		return TRUE;
+	return km_refuse(error, "%s is part of the module %s, which is not among the modules of kernel %s (%s)",
+			 unit->source, unit->owner, search->kernel->name,
+			 search->kernel->modules ? search->kernel->modules : "none given");
+}
+
+/*
+ * A unit whose own file is untouched but which includes a touched one: compiled from a copy beside the patched file, so that
+ * its #include "..." finds that one first.
+ */
+static gboolean copy_includer(const Search *search, const char *source, GError **error)
+{
+	g_autofree char *copy = g_build_filename(search->overlay->dir, "compiled", source, NULL);
+	if (g_file_test(copy, G_FILE_TEST_EXISTS))
+		return TRUE;
+	g_autofree char *pristine = g_build_filename(search->kbuild->source, source, NULL);
+	g_autofree char *dir = g_path_get_dirname(copy);
+	g_autofree char *text = NULL;
+	g_autoptr(GError) local = NULL;
+	if (!g_file_get_contents(pristine, &text, NULL, &local))
+		return km_fail(error, "cannot read %s: %s", pristine, local->message);
+	g_autofree char *kept = km_lines_keep(text, text, pristine, error);
+	if (!kept || !km_make_dirs(dir, error))
+		return FALSE;
+	return g_file_set_contents(copy, kept, -1, &local) ||
+	       km_fail(error, "cannot write %s: %s", copy, local->message);
+}
+
+/* A touched file of another directory than its includer's: its own #include "x.h" must still find that directory's headers. */
+static gboolean link_headers(const Search *search, const char *path, GError **error)
+{
+	g_autofree char *dir = g_path_get_dirname(path);
+	g_autofree char *from = g_build_filename(search->kbuild->source, dir, NULL);
+	g_autofree char *to = g_build_filename(search->overlay->dir, "compiled", dir, NULL);
+	g_autoptr(GDir) open = g_dir_open(from, 0, NULL);
+	const char *name;
+	while (open && (name = g_dir_read_name(open))) {
+		g_autofree char *target = g_build_filename(from, name, NULL);
+		g_autofree char *link = g_build_filename(to, name, NULL);
+		if (g_str_has_suffix(name, ".h") && symlink(target, link) && errno != EEXIST)
+			return km_fail(error, "cannot write %s: %s", link, g_strerror(errno));
+	}
+	return TRUE;
+}
+
+static gboolean has_unit(const Search *search, const char *source)
+{
+	for (guint i = 0; i < search->units->len; i++)
+		if (!strcmp(((const KmUnit *)search->units->pdata[i])->source, source))
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, GError **error)
+{
+	if (has_unit(search, source))
+		return TRUE;
+	g_autoptr(KmUnit) unit = g_new0(KmUnit, 1);
+	unit->source = g_strdup(source);
+	unit->object = g_strdup(recipe->object);
+	unit->argv = km_recipe_flags(recipe);
+	unit->cwd = g_strdup(search->kbuild->cwd);
+	if (!check_source(search, recipe, source, error) || !find_owner(unit, search, recipe, error))
+		return FALSE;
+	g_ptr_array_add(search->units, g_steal_pointer(&unit));
+	return TRUE;
+}
+
+static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, GError **error)
+{
+	g_autofree char *options = km_makefile_options(search->kernel, touched->path);
+	if (options)
+		return km_refuse(error,
+				 "%s: %s is not built in this kernel's configuration: it needs %s, which is not set; "
+				 "take it out of the patch",
+				 touched->patch, touched->path, options);
+	return km_refuse(error,
+			 "%s: %s is not compiled into this kernel or any of its modules; take it out of the patch",
+			 touched->patch, touched->path);
+}
+
+/* The units that one touched file makes us compile: its own, and those that include it. */
+static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray *includers, GError **error)
+{
+	const KmRecipe *own = built_recipe(search, touched->path);
+	gboolean covered = own != NULL;
+	if (own && !add_unit(search, own, touched->path, error))
+		return FALSE;
+	g_autofree char *dir = g_path_get_dirname(touched->path);
+	for (guint i = 0; i < includers->len; i++) {
+		const char *includer = includers->pdata[i];
+		const KmRecipe *recipe = built_recipe(search, includer);
+		g_autofree char *includer_dir = g_path_get_dirname(includer);
+		/* Even one that is built only as part of a third must be found beside the patched file. */
+		if (!copy_includer(search, includer, error))
+			return FALSE;
+		if (strcmp(dir, includer_dir) && !link_headers(search, touched->path, error))
+			return FALSE;
+		if (!recipe)
+			continue;
+		covered = TRUE;
+		if (!add_unit(search, recipe, includer, error))
+			return FALSE;
+	}
+	return covered || refuse_unbuilt(search, touched, error);
+}
+
+static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError **error)
+{
+	g_autoptr(GStrvBuilder) objects = g_strv_builder_new();
+	for (guint i = 0; i < search->overlay->files->len; i++) {
+		const KmTouched *touched = search->overlay->files->pdata[i];
+		g_autofree char *own = object_of(touched->path);
+		g_strv_builder_add(objects, own);
+		GPtrArray *list = includers->pdata[i];
+		for (guint k = 0; k < list->len; k++) {
+			g_autofree char *object = object_of(list->pdata[k]);
+			g_strv_builder_add(objects, object);
+		}
+	}
+	g_auto(GStrv) names = g_strv_builder_end(objects);
+	return km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
+}
+
+static gint compare_units(gconstpointer a, gconstpointer b)
+{
+	return strcmp((*(const KmUnit *const *)a)->source, (*(const KmUnit *const *)b)->source);
+}
+
+GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
+	if (!kbuild)
+		return NULL;
+	g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_free);
+	g_autoptr(GHashTable) by_object = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GPtrArray) includers = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+	Search search = {
+		.kernel = kernel, .overlay = overlay, .kbuild = kbuild, .recipes = by_object, .units = units
+	};
+	for (guint i = 0; i < overlay->files->len; i++)
+		g_ptr_array_add(includers,
+				find_includers(kbuild->source, ((const KmTouched *)overlay->files->pdata[i])->path));
+	g_autoptr(GPtrArray) recipes = ask_recipes(&search, includers, error);
+	if (!recipes)
+		return NULL;
+	for (guint i = 0; i < recipes->len; i++)
+		g_hash_table_insert(by_object, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
+	for (guint i = 0; i < overlay->files->len; i++)
+		if (!add_touched(&search, overlay->files->pdata[i], includers->pdata[i], error))
+			return NULL;
+	g_ptr_array_sort(units, compare_units);
+	return g_steal_pointer(&units);
+}
