@@ -47,6 +47,7 @@ typedef struct KmArch {
 	const char *qemu;	/* qemu-system-NAME */
 	guint16 machine;	/* EM_* */
 	gboolean big_endian;
+	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */
 	guint32 abs64;		/* r_type of a plain 64-bit address */
 	guint32 pc32;		/* r_type of a plain 32-bit PC-relative value */
 	const KmRelocInfo *relocs;	/* ended by a row without name */
@@ -72,6 +73,13 @@ typedef struct KmArch {
 
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);
+
+	/*
+	 * Tools of the kernel's build turn branches the compiler emitted into NOPs: jump labels that are off, hook calls.
+	 * Is theirs such a NOP where ours has the branch? Returns its length, 0 if not. room: bytes of both that may be
+	 * read. NULL: nothing rewrites code of this architecture.
+	 */
+	guint (*nop_over)(const guint8 *ours, const guint8 *theirs, gsize room);
 
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);

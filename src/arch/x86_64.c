@@ -243,6 +243,17 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return found;
 }
 
+/* objtool: `jmp rel8` becomes the two-byte NOP, `jmp rel32` and `call rel32` the five-byte one. */
+static guint nop_over(const guint8 *ours, const guint8 *theirs, gsize room)
+{
+	static const guint8 nop2[] = { 0x66, 0x90 }, nop5[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	if (room >= sizeof(nop2) && ours[0] == 0xeb && memcmp(theirs, nop2, sizeof(nop2)) == 0)
+		return sizeof(nop2);
+	if (room >= sizeof(nop5) && (ours[0] == 0xe9 || ours[0] == 0xe8) && memcmp(theirs, nop5, sizeof(nop5)) == 0)
+		return sizeof(nop5);
+	return 0;
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -251,6 +262,7 @@ const KmArch km_arch_x86_64 = {
 	.qemu = "x86_64",
 	.machine = EM_X86_64,
 	.big_endian = FALSE,
+	.can_build = TRUE,
 	.abs64 = R_X86_64_64,
 	.pc32 = R_X86_64_PC32,
 	.relocs = relocs,
@@ -259,5 +271,6 @@ const KmArch km_arch_x86_64 = {
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
+	.nop_over = nop_over,
 	.local_entry = km_arch_no_local_entry,
 };

@@ -88,7 +88,7 @@ static void print_report(const KmVerdict *verdict)
 	for (guint i = 0; i < verdict->probes->len; i++)
 		print_probe(verdict->probes->pdata[i]);
 	if (verdict->problems->len)
-		printf("kernel log:\n");
+		printf("problems:\n");
 	for (guint i = 0; i < verdict->problems->len; i++)
 		printf("  %s\n", (char *)verdict->problems->pdata[i]);
 	if (verdict->pass)

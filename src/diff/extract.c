@@ -619,6 +619,13 @@ KmObject *km_extract(const KmDiff *diff, GError **error)
 		if (g_hash_table_contains(x.included, change->patched) && !take_function(&x, change->patched, error))
 			return NULL;
 	}
+	/* Another unit may use a new global datum even where its own unit does not. */
+	for (guint i = 0; i < diff->data->len; i++) {
+		const KmChange *change = diff->data->pdata[i];
+		if (change->status == KM_NEW && !change->init && change->patched->bind == STB_GLOBAL &&
+		    !km_special_find(change->patched->section->name) && !take_datum(&x, change->patched, error))
+			return NULL;
+	}
 	if (!close_over(&x, error))
 		return NULL;
 	for (guint i = 0; i < x.out->sections->len; i++)

@@ -12,13 +12,13 @@
 /* Where a symbol of the unit lives at run time. */
 typedef struct {
 	const KmSymbol *symbol;	/* of the plain object */
-	char *object;		/* "vmlinux", or the module */
+	char *object;		/* "vmlinux", or the module; "": the module imports it, name says what (by its export) */
 	char *name;		/* its name there (kallsyms; a static local keeps its number) */
-	guint sympos;		/* 1-based position among symbols of that name in that object */
+	guint sympos;		/* 1-based position among symbols of that name in that object; 0 for imports */
 	gboolean unique;	/* the only one of its name there */
-	guint64 address;	/* link-time address (vmlinux), or value in its section (module) */
+	guint64 address;	/* ours: link-time address (vmlinux), or value in its section (module); 0 for imports */
 	gint64 offset;		/* bytes from that named symbol to ours (0: it is the symbol itself) */
-	gboolean patchable;	/* functions: the entry can be redirected (has its mcount or patchable record) */
+	gboolean patchable;	/* functions of the unit: the entry can be redirected (has its mcount or patchable record) */
 } KmPlace;
 
 typedef struct {
@@ -29,17 +29,18 @@ typedef struct {
 typedef struct KmMatch KmMatch;
 
 /*
- * Lay plain over the image, or over the stock module (module != NULL; image then serves references into vmlinux).
- * owner: "vmlinux" or the module's name. Refused when any function of the unit differs (weak ones that another unit
- * overrides excepted): the message names the functions, and what it usually means.
+ * Lay plain over the image, or over the stock module (module != NULL; image may then be NULL). owner: "vmlinux" or the
+ * module's name. Refused when any function of the unit differs (weak ones that another unit overrides excepted): the message
+ * names the functions, and what it usually means. plain, image and module must outlive the match.
  */
 KmMatch *km_match_new(KmObject *plain, const char *owner, const KmImage *image, KmObject *module, GError **error);
 void km_match_free(KmMatch *match);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmMatch, km_match_free)
 
 /*
- * The place of a symbol of plain (defined in it, or referred to by it). NULL when nothing in the matched code tells it,
- * or when what is there has no name kallsyms knows (error set to KM_ERROR_REFUSED with the reason).
+ * The place of a symbol of plain (defined in it, or referred to by it). NULL with KM_ERROR_REFUSED and the reason when nothing
+ * in the matched code tells it, when two references contradict each other, when what is there has no name kallsyms knows, when
+ * it lies in memory freed after start, or when the linker pools it (string constants: take a copy). Owned by match.
  */
 const KmPlace *km_match_place(KmMatch *match, const KmSymbol *symbol, GError **error);
 

@@ -73,9 +73,14 @@ static GPtrArray *collect_log(const KmVm *vm, const char *mark)
 	return km_log_lines(answer && strstr(answer->text, mark) ? answer->text : vm->console);
 }
 
-static const char *last_line(const KmVerdict *verdict)
+/* What a dead guest said that tells most: its first complaint, else its last words. */
+static char *last_words(const KmVerdict *verdict)
 {
-	return verdict->log->len ? verdict->log->pdata[verdict->log->len - 1] : "(the console is empty)";
+	if (verdict->problems->len)
+		return g_strdup_printf("the kernel had complained: %s", (char *)verdict->problems->pdata[0]);
+	if (verdict->log->len)
+		return g_strdup_printf("last line: %s", (char *)verdict->log->pdata[verdict->log->len - 1]);
+	return g_strdup("its console is empty");
 }
 
 /* What the guest was doing: the answer before the silence. */
@@ -86,19 +91,18 @@ static const char *last_answer(const KmVm *vm)
 
 static char *why_dead(const KmVm *vm, const KmVerdict *verdict)
 {
-	const char *line = last_line(verdict);
+	g_autofree char *words = last_words(verdict);
 	for (guint i = 0; i < verdict->problems->len; i++)
 		if (strstr(verdict->problems->pdata[i], "Kernel panic"))
 			return g_strdup_printf("the kernel panicked after %.0f s, after step %s: %s", vm->seconds,
 					       last_answer(vm), (char *)verdict->problems->pdata[i]);
 	if (!km_guest_find(vm->answers, "boot"))
-		return g_strdup_printf("the kernel did not come up in the VM within %.0f s: last line: %s", vm->seconds,
-				       line);
+		return g_strdup_printf("the kernel did not come up in the VM within %.0f s: %s", vm->seconds, words);
 	if (vm->end == KM_VM_EXITED)
-		return g_strdup_printf("the VM ended by itself after %.0f s, after step %s: last line: %s", vm->seconds,
-				       last_answer(vm), line);
-	return g_strdup_printf("the VM stopped answering after %.0f s, after step %s: last line: %s", vm->seconds,
-			       last_answer(vm), line);
+		return g_strdup_printf("the VM ended by itself after %.0f s, after step %s: %s", vm->seconds,
+				       last_answer(vm), words);
+	return g_strdup_printf("the VM stopped answering after %.0f s, after step %s: %s", vm->seconds, last_answer(vm),
+			       words);
 }
 
 /* What each failed step means. The guest stops at the first, so order matters only among its consequences. */
@@ -118,13 +122,23 @@ static const struct {
 	{ "stress", "the load/remove cycles stopped after this many:", FALSE },
 };
 
+/* The lines that are not indented (stacks are), in one. */
+static char *first_level(const char *text)
+{
+	g_autoptr(GString) out = g_string_new(NULL);
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	for (char **line = lines; *line; line++)
+		if (**line && **line != ' ')
+			g_string_append_printf(out, "%s%s", out->len ? ", " : "", *line);
+	return g_strdup(out->str);
+}
+
 static char *explain(const KmVerdict *verdict, guint from, gsize step, const KmAnswer *answer)
 {
 	g_autoptr(GString) why = g_string_new(NULL);
 	const char *name = strchr(answer->key, '/');
-	g_autofree char *words = g_strstrip(g_strdup(answer->text));
+	g_autofree char *words = first_level(answer->text);
 	g_autofree char *reasons = steps[step].loading && name ? km_log_reasons(verdict->log, from, name + 1) : NULL;
-	g_strdelimit(words, "\n", ' ');
 	if (name)
 		g_string_append_printf(why, "%s: ", name + 1);
 	g_string_append(why, steps[step].meaning);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* kmend build: patches in, one livepatch module out. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "cmd/cmd.h"
+#include "klp/klp.h"
+
+typedef struct {
+	char *kernel, *output, *name, *keep;
+	char **patches;
+	gboolean no_replace, json, quiet;
+	int jobs;
+} Options;
+
+static void options_clear(Options *o)
+{
+	g_free(o->kernel);
+	g_free(o->output);
+	g_free(o->name);
+	g_free(o->keep);
+	g_strfreev(o->patches);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "kernel", 'k', 0, G_OPTION_ARG_STRING, &o->kernel, "Kernel to patch (default: the running one)", "NAME" },
+		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output, "Module to write (default: kmend-PATCH.ko)", "FILE" },
+		{ "name", 0, 0, G_OPTION_ARG_STRING, &o->name, "Module name (default: from the output)", "NAME" },
+		{ "no-replace", 0, 0, G_OPTION_ARG_NONE, &o->no_replace, "Leave earlier live patches in place", NULL },
+		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Compilers at once (default: number of CPUs)", "N" },
+		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &o->json, "Print the result as JSON", NULL },
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "Print nothing on success", NULL },
+		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->patches, NULL, "PATCH..." },
+		{ NULL, 0, 0, 0, NULL, NULL, NULL },
+	};
+	if (!km_cmd_parse(argc, argv, NULL, "Build one livepatch module from one or several patches.", entries, error))
+		return FALSE;
+	if (o->patches && o->jobs >= 0)
+		return TRUE;
+	g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend build --help`",
+		    o->patches ? "--jobs wants a positive number" : "no patch given");
+	return FALSE;
+}
+
+static void print_text(const KmBuild *build)
+{
+	for (guint i = 0; i < build->functions->len; i++) {
+		const KmPatchedFunction *f = build->functions->pdata[i];
+		const char *reason = f->reasons->len ? f->reasons->pdata[0] : "";
+		printf("%s: %s (%s)%s%s\n", f->object, f->name, f->source, *reason ? ": " : "", reason);
+	}
+	for (guint i = 0; i < build->added->len; i++)
+		printf("new: %s\n", (const char *)build->added->pdata[i]);
+	printf("%u functions of the touched units proved equal to the kernel's own code\n", build->compared);
+	printf("%s: module %s, %u function(s) replaced, %u livepatch symbol(s)\n", build->output, build->module_name,
+	       build->functions->len, build->references);
+}
+
+gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
+{
+	g_auto(Options) o = { 0 };
+	if (!parse(&argc, &argv, &o, error))
+		return FALSE;
+	g_autoptr(KmProgress) progress = km_progress_new(o.quiet || o.json);
+	g_autoptr(KmKernel) kernel = km_kernel_open(o.kernel, error);
+	if (!kernel)
+		return FALSE;
+	KmBuildOptions options = {
+		.patches = (const char *const *)o.patches, .output = o.output, .name = o.name, .no_replace = o.no_replace,
+		.jobs = (guint)o.jobs, .keep = o.keep,
+	};
+	g_autoptr(KmBuild) build = km_build(kernel, &options, progress, error);
+	g_clear_pointer(&progress, km_progress_free);
+	if (!build)
+		return FALSE;
+	if (o.json)
+		return km_cmd_print_json(km_build_to_json(build), error);
+	if (!o.quiet)
+		print_text(build);
+	return TRUE;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diff/refuse.h"
+
+#include <string.h>
+
+static void G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	KmRefusal *refusal = g_new0(KmRefusal, 1);
+	refusal->name = g_strdup(name);
+	refusal->why = g_strdup_vprintf(format, args);
+	va_end(args);
+	g_ptr_array_add(diff->refused, refusal);
+}
+
+static const char *first_reason(const KmItem *item)
+{
+	return item->reasons && item->reasons->len ? item->reasons->pdata[0] : "it differs";
+}
+
+static void judge_function(KmDiff *diff, const KmItem *item)
+{
+	if (km_item_is_init(item))
+		refuse(diff, item->name, "%s: %s __init code, which has run and is gone (%s); %s", item->section->name,
+		       item->status == KM_NEW ? "new" : "changed", first_reason(item),
+		       "do what it would do from a pre-patch callback, or leave it out of the patch");
+	else if (km_item_is_exit(item))
+		refuse(diff, item->name,
+		       "%s: %s __exit code, which never runs in a live patch (%s); leave it out of the patch",
+		       item->section->name, item->status == KM_NEW ? "new" : "changed", first_reason(item));
+}
+
+static const char *data_section(const KmItem *item)
+{
+	return item->section ? item->section->name : "COMMON";
+}
+
+static void judge_data(KmDiff *diff, const KmItem *item)
+{
+	const char *section = data_section(item);
+	if (item->section && km_section_is_export(item->section))
+		refuse(diff, item->name,
+		       "%s: an export %s; exports of a running kernel cannot change. Keep the export as it is", section,
+		       item->status == KM_NEW ? "is new" : "changed");
+	else if (km_item_is_init(item) || km_item_is_exit(item))
+		refuse(diff, item->name,
+		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
+		       section, item->status == KM_NEW ? "new" : "changed");
+	else if (item->status != KM_CHANGED)
+		return;
+	else if (!km_item_is_writable(item))
+		refuse(diff, item->name,
+		       "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
+		       "make the changed functions use new data of another name",
+		       section, first_reason(item));
+	else
+		refuse(diff, item->name,
+		       "%s: data changed (%s), but the running kernel has its own copy in use; set the new value "
+		       "from a pre-patch callback, or keep new members in a shadow variable",
+		       section, first_reason(item));
+}
+
+/* Sections of anonymous constants: a difference there shows in whatever refers to it. */
+static gboolean seen_by_users(const KmItem *item)
+{
+	return item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED || item->referrers->len ||
+	       g_str_has_prefix(item->section->name, ".rodata") ||
+	       g_str_has_prefix(item->section->name, ".data.rel.ro") || !strcmp(item->section->name, ".toc") ||
+	       g_str_has_prefix(item->section->name, ".got");
+}
+
+static GPtrArray *watched_items(const KmSide *side)
+{
+	GPtrArray *items = g_ptr_array_new();
+	for (guint i = 0; i < side->items->len; i++) {
+		KmItem *item = side->items->pdata[i];
+		if (item->section && item->size && item->kind == KM_ITEM_ANON && km_section_is_watched(item->section) &&
+		    !seen_by_users(item))
+			g_ptr_array_add(items, item);
+	}
+	return items;
+}
+
+/* Takes the first of items that says the same as wanted; FALSE when there is none. */
+static gboolean take_equal(KmComparison *comparison, const KmItem *wanted, GPtrArray *items, gboolean swap)
+{
+	for (guint i = 0; i < items->len; i++) {
+		const KmItem *item = items->pdata[i];
+		if (strcmp(item->section->name, wanted->section->name))
+			continue;
+		if (swap ? km_items_equal(comparison, item, wanted) : km_items_equal(comparison, wanted, item)) {
+			g_ptr_array_remove_index(items, i);
+			return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GHashTable *seen)
+{
+	const char *name = item->section->name;
+	if (!g_hash_table_add(seen, (gpointer)name))
+		return;
+	if (!strcmp(name, ".modinfo"))
+		refuse(diff, name,
+		       "module information (parameters, aliases, licence) %s, but it was used when the module was "
+		       "loaded; "
+		       "leave that change out of the patch",
+		       how);
+	else if (km_section_is_export(item->section))
+		refuse(diff, name, "an export %s; exports of a running kernel cannot change. Keep them as they are",
+		       how);
+	else
+		refuse(diff, name,
+		       "section %s %s, and kmend does not know how to bring that into a running kernel; "
+		       "leave that change out of the patch",
+		       name, how);
+}
+
+static void judge_sections(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)
+{
+	g_autoptr(GPtrArray) before = watched_items(original), after = watched_items(patched);
+	g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+	for (guint i = 0; i < after->len; i++)
+		if (!take_equal(comparison, after->pdata[i], before, TRUE))
+			refuse_section(diff, after->pdata[i], "differs", seen);
+	for (guint i = 0; i < before->len; i++)
+		refuse_section(diff, before->pdata[i], "lost a record", seen);
+}
+
+void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)
+{
+	for (guint i = 0; i < patched->items->len; i++) {
+		const KmItem *item = patched->items->pdata[i];
+		if (item->status == KM_SAME || item->body)
+			continue;
+		if (item->kind == KM_ITEM_FUNCTION)
+			judge_function(diff, item);
+		else if (item->kind == KM_ITEM_DATA || item->kind == KM_ITEM_ANON)
+			judge_data(diff, item);
+	}
+	judge_sections(diff, original, patched, comparison);
+}

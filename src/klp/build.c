@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The whole of `kmend build`, as a row of steps over one state. Each step leaves what the next one reads. */
+#include "klp/klp.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/run.h"
+#include "image/image.h"
+#include "klp/emit.h"
+#include "klp/unitwork.h"
+
+typedef struct {
+	KmKernel *kernel;
+	const KmBuildOptions *options;
+	KmProgress *progress;
+	KmTempDir *temp;
+	KmOverlay *overlay;
+	GPtrArray *units;	/* of KmUnit */
+	KmImage *image;
+	KmModuleTools *tools;
+	GPtrArray *works;	/* of KmUnitWork, same order as units */
+	GPtrArray *hooks;	/* of KmHook */
+	KmLink *link;
+	KmLayout layout;
+	KmBuild *result;
+} State;
+
+static void state_clear(State *s)
+{
+	g_clear_pointer(&s->link, km_link_free);
+	g_clear_pointer(&s->hooks, g_ptr_array_unref);
+	g_clear_pointer(&s->works, g_ptr_array_unref);
+	g_clear_pointer(&s->tools, km_module_tools_free);
+	g_clear_pointer(&s->image, km_image_free);
+	g_clear_pointer(&s->units, g_ptr_array_unref);
+	g_clear_pointer(&s->overlay, km_overlay_free);
+	g_clear_pointer(&s->temp, km_tempdir_free);
+	g_clear_pointer(&s->result, km_build_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(State, state_clear)
+
+static void patched_function_free(KmPatchedFunction *f)
+{
+	g_free(f->object);
+	g_free(f->name);
+	g_free(f->source);
+	g_ptr_array_unref(f->reasons);
+	g_free(f);
+}
+
+void km_build_free(KmBuild *build)
+{
+	if (!build)
+		return;
+	g_free(build->output);
+	g_free(build->module_name);
+	g_ptr_array_unref(build->functions);
+	g_ptr_array_unref(build->added);
+	g_free(build);
+}
+
+static KmBuild *new_result(void)
+{
+	KmBuild *build = g_new0(KmBuild, 1);
+	build->functions = g_ptr_array_new_with_free_func((GDestroyNotify)patched_function_free);
+	build->added = g_ptr_array_new_with_free_func(g_free);
+	return build;
+}
+
+/* ---- names ---- */
+
+/* What the kernel accepts as a module's name: letters, digits and '_', not too long for its livepatch symbols. */
+static char *module_name(const char *from)
+{
+	g_autofree char *base = g_path_get_basename(from);
+	char *dot = g_str_has_suffix(base, ".ko") ? base + strlen(base) - 3 : NULL;
+	if (dot)
+		*dot = '\0';
+	for (char *p = base; *p; p++)
+		if (!g_ascii_isalnum(*p))
+			*p = '_';
+	if (strlen(base) > 55)
+		base[55] = '\0';
+	return g_steal_pointer(&base);
+}
+
+static char *default_output(const char *patch)
+{
+	g_autofree char *base = g_path_get_basename(patch);
+	static const char *const endings[] = { ".patch", ".diff", NULL };
+	for (const char *const *e = endings; *e; e++)
+		if (g_str_has_suffix(base, *e))
+			base[strlen(base) - strlen(*e)] = '\0';
+	return g_strdup_printf("kmend-%s.ko", base);
+}
+
+static gboolean choose_names(State *s, GError **error)
+{
+	const KmBuildOptions *o = s->options;
+	s->result->output = o->output ? g_strdup(o->output) : default_output(o->patches[0]);
+	s->result->module_name = o->name ? g_strdup(o->name) : module_name(s->result->output);
+	g_autofree char *valid = module_name(s->result->module_name);
+	if (*valid && !strcmp(valid, s->result->module_name))
+		return TRUE;
+	return km_fail(error, "'%s' is no module name: letters, digits and '_', at most 55; give one with --name",
+		       s->result->module_name);
+}
+
+/* ---- steps ---- */
+
+static gboolean check_kernel(State *s, GError **error)
+{
+	KmKernel *k = s->kernel;
+	g_autofree char *livepatch = km_kernel_config(k, "LIVEPATCH");
+	if (!k->arch->can_build)
+		return km_refuse(error, "kernel %s is for %s: building live patches for it is not supported yet", k->name,
+				 k->arch->name);
+	if (!livepatch)
+		return km_refuse(error, "kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into",
+				 k->name);
+	return TRUE;
+}
+
+static gboolean make_units(State *s, GError **error)
+{
+	g_autofree char *overlay = g_build_filename(s->temp->path, "overlay", NULL);
+	km_progress_set(s->progress, "applying %u patch(es)", g_strv_length((char **)s->options->patches));
+	if (!km_make_dirs(overlay, error))
+		return FALSE;
+	s->overlay = km_overlay_new(s->kernel->source, overlay, s->options->patches, error);
+	s->units = s->overlay ? km_units_new(s->kernel, s->overlay, error) : NULL;
+	return s->units != NULL;
+}
+
+/* What does not depend on the units is prepared while they compile. */
+typedef struct {
+	const State *s;
+	KmImage *image;
+	KmModuleTools *tools;
+	GError *error;
+} Preparation;
+
+static gpointer prepare(gpointer data)
+{
+	Preparation *p = data;
+	p->image = km_image_open(p->s->kernel->image, &p->error);
+	if (p->image)
+		p->tools = km_module_tools(p->s->kernel, km_template_source(), &p->error);
+	return NULL;
+}
+
+static gboolean compile(State *s, GError **error)
+{
+	g_autofree char *objects = g_build_filename(s->temp->path, "objects", NULL);
+	if (!km_make_dirs(objects, error))
+		return FALSE;
+	Preparation p = { .s = s };
+	GThread *thread = g_thread_new("prepare", prepare, &p);
+	gboolean compiled = km_units_compile(s->kernel, s->overlay, s->units, objects, s->options->jobs, s->progress, error);
+	g_thread_join(thread);
+	s->image = p.image;
+	s->tools = p.tools;
+	if (p.error && compiled)
+		g_propagate_error(error, g_steal_pointer(&p.error));
+	g_clear_error(&p.error);
+	return compiled && s->tools;
+}
+
+static gboolean work_units(State *s, GError **error)
+{
+	for (guint i = 0; i < s->units->len; i++) {
+		const KmUnit *unit = s->units->pdata[i];
+		km_progress_set(s->progress, "proving and comparing %s (%u of %u)", unit->source, i + 1, s->units->len);
+		KmUnitWork *work = km_unit_work_new(s->kernel, s->image, unit, error);
+		if (!work)
+			return FALSE;
+		g_ptr_array_add(s->works, work);
+		s->result->compared += km_match_compared(work->match);
+		if (!km_unit_work_hooks(work, s->hooks, s->result->functions, error))
+			return FALSE;
+	}
+	if (s->hooks->len)
+		return TRUE;
+	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
+		    "nothing to patch: the code of all %u touched unit(s) stays the same", s->units->len);
+	return FALSE;
+}
+
+/* New global functions and data of all units, by name. */
+static GHashTable *new_definitions(const State *s)
+{
+	GHashTable *definitions = g_hash_table_new(g_str_hash, g_str_equal);
+	for (guint i = 0; i < s->works->len; i++) {
+		const KmUnitWork *work = s->works->pdata[i];
+		for (guint k = 0; work->extracted && k < work->extracted->symbols->len; k++) {
+			KmSymbol *symbol = work->extracted->symbols->pdata[k];
+			if (symbol->section && symbol->bind == STB_GLOBAL && symbol->user &&
+			    !g_hash_table_contains(work->diff->twins, symbol->user))
+				g_hash_table_insert(definitions, symbol->name, symbol);
+		}
+	}
+	return definitions;
+}
+
+static void list_added(State *s, const KmUnitWork *work)
+{
+	const GPtrArray *lists[] = { work->diff->functions, work->diff->data };
+	for (gsize l = 0; l < G_N_ELEMENTS(lists); l++)
+		for (guint i = 0; i < lists[l]->len; i++) {
+			const KmChange *change = lists[l]->pdata[i];
+			if (change->status == KM_NEW && !change->init)
+				g_ptr_array_add(s->result->added, g_strdup(change->name));
+		}
+}
+
+static gboolean link_units(State *s, GError **error)
+{
+	KmObject *template_object = km_object_read(s->tools->template_object, error);
+	if (!template_object)
+		return FALSE;
+	s->link = km_link_new(template_object);
+	if (!km_template_layout(template_object, &s->layout, error))
+		return FALSE;
+	g_autoptr(GHashTable) definitions = new_definitions(s);
+	for (guint i = 0; i < s->works->len; i++) {
+		const KmUnitWork *work = s->works->pdata[i];
+		if (!work->extracted)
+			continue;
+		if (!km_link_add(s->link, work->extracted, &work->context, definitions, error))
+			return FALSE;
+		list_added(s, work);
+	}
+	km_link_join(s->link, definitions);
+	for (guint i = 0; i < s->hooks->len; i++) {
+		KmHook *hook = s->hooks->pdata[i];
+		hook->replacement = g_hash_table_lookup(s->link->moved, hook->replacement);
+	}
+	return km_hooks_write(s->link->object, &s->layout, s->hooks, !s->options->no_replace, error);
+}
+
+/* objtool returns 0 with warnings: whatever it says means that it did not understand the code. */
+static gboolean run_objtool(State *s, const char *path, GError **error)
+{
+	if (!s->tools->objtool_argv)
+		return TRUE;
+	km_progress_set(s->progress, "running objtool");
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	for (char **a = s->tools->objtool_argv; *a; a++)
+		g_ptr_array_add(argv, *a);
+	g_ptr_array_add(argv, (gpointer)path);
+	g_ptr_array_add(argv, NULL);
+	KmRunOptions options = { .cwd = s->tools->cwd };
+	g_autoptr(KmRunResult) r = km_run((const char *const *)argv->pdata, &options, error);
+	if (!r)
+		return FALSE;
+	g_strstrip(r->errors);
+	g_strstrip(r->output);
+	if (r->status == 0 && !*r->errors && !*r->output)
+		return TRUE;
+	return km_refuse(error, "the kernel's objtool does not accept the new code (status %d): %s %s", r->status, r->errors,
+			 r->output);
+}
+
+static gboolean emit(State *s, GError **error)
+{
+	g_autofree char *path = g_build_filename(s->temp->path, "linked.o", NULL);
+	if (!km_object_write(s->link->object, path, error) || !run_objtool(s, path, error))
+		return FALSE;
+	g_autoptr(KmObject) object = km_object_read(path, error);
+	if (!object)
+		return FALSE;
+	KmEmit e = {
+		.image = s->image, .kernel = s->kernel, .layout = &s->layout, .refs = s->link->refs, .hooks = s->hooks,
+		.name = s->result->module_name,
+	};
+	g_free(object->path);
+	object->path = g_strdup(s->result->output);
+	return km_emit(object, &e, &s->result->references, error) && km_object_write(object, s->result->output, error);
+}
+
+static gboolean make_workdir(State *s, GError **error)
+{
+	km_tempdir_sweep(NULL, "kmend-build");
+	s->temp = km_tempdir_new(NULL, "kmend-build", error);
+	return s->temp != NULL;
+}
+
+/* The work directory moves to where the user wants to look at it, also after a failure. */
+static void keep_workdir(State *s)
+{
+	if (!s->options->keep || !s->temp)
+		return;
+	g_autofree char *path = km_tempdir_keep(g_steal_pointer(&s->temp));
+	const char *const argv[] = { "cp", "-a", path, s->options->keep, NULL };
+	g_autoptr(KmRunResult) r = km_run(argv, NULL, NULL);
+	if (r && r->status == 0)
+		km_remove_tree(path, NULL);
+}
+
+KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error)
+{
+	g_auto(State) s = { .kernel = kernel, .options = options, .progress = progress };
+	s.result = new_result();
+	s.works = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_work_free);
+	s.hooks = g_ptr_array_new_with_free_func((GDestroyNotify)km_hook_free);
+	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) && make_units(&s, error) &&
+		      compile(&s, error) && work_units(&s, error) && link_units(&s, error) && emit(&s, error);
+	keep_workdir(&s);
+	return ok ? g_steal_pointer(&s.result) : NULL;
+}
+
+json_t *km_build_to_json(const KmBuild *build)
+{
+	json_t *functions = json_array();
+	for (guint i = 0; i < build->functions->len; i++) {
+		const KmPatchedFunction *f = build->functions->pdata[i];
+		json_t *reasons = json_array();
+		for (guint k = 0; k < f->reasons->len; k++)
+			json_array_append_new(reasons, json_string(f->reasons->pdata[k]));
+		json_array_append_new(functions, json_pack("{s:s, s:s, s:i, s:s, s:o}", "object", f->object, "name", f->name,
+							   "sympos", (int)f->sympos, "source", f->source, "reasons", reasons));
+	}
+	json_t *added = json_array();
+	for (guint i = 0; i < build->added->len; i++)
+		json_array_append_new(added, json_string(build->added->pdata[i]));
+	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", build->output, "module", build->module_name, "functions",
+			 functions, "added", added, "compared", (int)build->compared, "references", (int)build->references);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "klp/link.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+/* Static call trampolines and keys: include/linux/static_call_types.h. */
+#define STATIC_CALL_TRAMP "__SCT__"
+#define STATIC_CALL_KEY "__SCK__"
+
+KmLink *km_link_new(KmObject *template_object)
+{
+	KmLink *link = g_new0(KmLink, 1);
+	link->object = template_object;
+	link->refs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)km_ref_free);
+	link->moved = g_hash_table_new(NULL, NULL);
+	return link;
+}
+
+void km_link_free(KmLink *link)
+{
+	if (!link)
+		return;
+	km_object_free(link->object);
+	g_hash_table_unref(link->refs);
+	g_hash_table_unref(link->moved);
+	g_free(link);
+}
+
+static KmSymbol *find_undefined(const KmObject *object, const char *name)
+{
+	for (guint i = 0; i < object->symbols->len; i++) {
+		KmSymbol *symbol = object->symbols->pdata[i];
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && !strcmp(symbol->name, name))
+			return symbol;
+	}
+	return NULL;
+}
+
+KmSymbol *km_link_undefined(KmLink *link, const char *name, KmRef *ref)
+{
+	g_autofree char *unique = g_strdup(name);
+	for (guint n = 1;; n++) {
+		const KmRef *known = g_hash_table_lookup(link->refs, unique);
+		if (!known)
+			break;
+		if (km_ref_equal(known, ref)) {
+			km_ref_free(ref);
+			return find_undefined(link->object, unique);
+		}
+		g_free(unique);
+		unique = g_strdup_printf("%s.kmend.%u", name, n);
+	}
+	KmSymbol *symbol = find_undefined(link->object, unique);
+	if (!symbol)
+		symbol = km_object_add_symbol(link->object, unique, STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+	g_hash_table_insert(link->refs, g_steal_pointer(&unique), ref);
+	return symbol;
+}
+
+static gboolean has_prefix_of(const char *name, const char *const *prefixes)
+{
+	for (; *prefixes; prefixes++)
+		if (g_str_has_prefix(name, *prefixes))
+			return TRUE;
+	return FALSE;
+}
+
+/* Sections that mean the same in a module as in the kernel. Anything else would be loaded and silently do nothing. */
+static gboolean can_carry(const KmSection *section)
+{
+	static const char *const plain[] = { ".text",		".data",	   ".bss",	     ".rodata",
+					     "__dyndbg",	".static_call.text", ".noinstr.text", ".sched.text",
+					     ".cpuidle.text",	".ref.text",	   ".kprobes.text",  ".irqentry.text",
+					     ".softirqentry.text", ".spinlock.text", ".lock.text",   ".entry.text",
+					     ".meminit.text",	".devinit.text",   NULL };
+	if (!(section->flags & SHF_ALLOC))
+		return TRUE;
+	return km_special_find(section->name) || has_prefix_of(section->name, plain);
+}
+
+static gboolean is_table(const KmSection *section)
+{
+	const KmSpecial *special = km_special_find(section->name);
+	return (special && (special->kind == KM_SPECIAL_TABLE || special->kind == KM_SPECIAL_MARK)) ||
+	       !strcmp(section->name, "__dyndbg");
+}
+
+/* Where a section's bytes go, and at which offset they start there. */
+typedef struct {
+	KmSection *to;
+	guint64 at;
+} Home;
+
+static Home home_of(KmObject *object, const KmSection *section)
+{
+	KmSection *to = is_table(section) ? km_object_find_section(object, section->name) : NULL;
+	if (!to) {
+		to = km_object_add_section(object, section->name, section->type, section->flags & ~(guint64)SHF_LINK_ORDER, 1);
+		to->entsize = section->entsize;
+	}
+	const guint8 *bytes = section->data ? section->data->data : NULL;
+	return (Home){ to, km_section_append(to, bytes, section->size, section->addralign) };
+}
+
+/* The local twin of a static call's trampoline: objtool wants the key beside it, or the kernel refuses the module. */
+static gboolean add_static_call_key(KmLink *link, const KmRefContext *c, const char *name, GError **error)
+{
+	if (!g_str_has_prefix(name, STATIC_CALL_TRAMP))
+		return TRUE;
+	g_autofree char *key = g_strconcat(STATIC_CALL_KEY, name + strlen(STATIC_CALL_TRAMP), NULL);
+	KmRef *ref = km_ref_new(c, NULL, key, error);
+	if (!ref)
+		return FALSE;
+	km_link_undefined(link, key, ref);
+	return TRUE;
+}
+
+static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefContext *c, GHashTable *definitions,
+			      GHashTable *offsets, GError **error)
+{
+	const KmSymbol *patched = symbol->user;
+	if ((!patched || !patched->section) && g_hash_table_contains(definitions, symbol->name)) {
+		KmSymbol *pending = find_undefined(link->object, symbol->name);
+		if (!pending)
+			pending = km_object_add_symbol(link->object, symbol->name, STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+		g_hash_table_insert(link->moved, (gpointer)symbol, pending);
+		return TRUE;
+	}
+	KmRef *ref = km_ref_new(c, patched, symbol->name, error);
+	if (!ref)
+		return FALSE;
+	if (ref->offset)
+		g_hash_table_insert(offsets, (gpointer)symbol, g_memdup2(&ref->offset, sizeof(ref->offset)));
+	KmSymbol *moved = km_link_undefined(link, symbol->name, ref);
+	if (symbol->bind == STB_WEAK)
+		moved->bind = STB_WEAK;
+	g_hash_table_insert(link->moved, (gpointer)symbol, moved);
+	return add_static_call_key(link, c, symbol->name, error);
+}
+
+static void add_defined(KmLink *link, const KmSymbol *symbol, const Home *home)
+{
+	KmSymbol *moved;
+	if (symbol->type == STT_SECTION)
+		moved = km_object_section_symbol(link->object, home->to);
+	else
+		moved = km_object_add_symbol(link->object, symbol->name, STB_LOCAL, symbol->type, home->to,
+					     symbol->value + home->at, symbol->size);
+	if (symbol->type != STT_SECTION)
+		moved->other = symbol->other;
+	g_hash_table_insert(link->moved, (gpointer)symbol, moved);
+}
+
+static gboolean add_symbols(KmLink *link, const KmObject *extracted, const Home *homes, const KmRefContext *c,
+			    GHashTable *definitions, GHashTable *offsets, GError **error)
+{
+	for (guint i = 0; i < extracted->symbols->len; i++) {
+		const KmSymbol *symbol = extracted->symbols->pdata[i];
+		if (symbol->section) {
+			add_defined(link, symbol, &homes[symbol->section->index]);
+		} else if (symbol->shndx == SHN_UNDEF) {
+			if (!add_undefined(link, symbol, c, definitions, offsets, error))
+				return FALSE;
+		} else {
+			KmSymbol *moved = km_object_add_symbol(link->object, symbol->name, STB_LOCAL, symbol->type, NULL,
+							       symbol->value, symbol->size);
+			moved->shndx = symbol->shndx;
+			g_hash_table_insert(link->moved, (gpointer)symbol, moved);
+		}
+	}
+	return TRUE;
+}
+
+static void add_relocs(KmLink *link, const KmObject *extracted, const KmSection *section, const Home *homes,
+		       GHashTable *offsets)
+{
+	const Home *home = &homes[section->index];
+	for (guint i = 0; i < section->relocs->len; i++) {
+		KmReloc r = g_array_index(section->relocs, KmReloc, i);
+		const gint64 *offset = g_hash_table_lookup(offsets, r.symbol);
+		gint64 moved = 0;
+		/* A table's section symbol now stands for the start of the joined table. */
+		if (r.symbol->type == STT_SECTION)
+			moved = (gint64)homes[r.symbol->section->index].at;
+		KmSymbol *to = r.symbol == extracted->null_symbol ? link->object->null_symbol
+								   : g_hash_table_lookup(link->moved, r.symbol);
+		km_section_add_reloc(home->to, r.offset + home->at, r.type, to, r.addend + (offset ? *offset : 0) + moved);
+	}
+}
+
+gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions, GError **error)
+{
+	g_autofree Home *homes = g_new0(Home, extracted->sections->len + 1);
+	g_autoptr(GHashTable) offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	for (guint i = 0; i < extracted->sections->len; i++) {
+		const KmSection *section = extracted->sections->pdata[i];
+		if (!can_carry(section))
+			return km_refuse(error, "%s: the new code needs section %s, which a live patch cannot carry", extracted->path,
+					 section->name);
+		homes[i] = home_of(link->object, section);
+	}
+	if (!add_symbols(link, extracted, homes, c, definitions, offsets, error))
+		return FALSE;
+	for (guint i = 0; i < extracted->sections->len; i++) {
+		add_relocs(link, extracted, extracted->sections->pdata[i], homes, offsets);
+		km_section_sort_relocs(homes[i].to);
+	}
+	return TRUE;
+}
+
+void km_link_join(KmLink *link, GHashTable *definitions)
+{
+	for (guint i = 0; i < link->object->sections->len; i++) {
+		KmSection *section = link->object->sections->pdata[i];
+		for (guint k = 0; k < section->relocs->len; k++) {
+			KmReloc *r = &g_array_index(section->relocs, KmReloc, k);
+			gboolean pending = !r->symbol->section && r->symbol->shndx == SHN_UNDEF;
+			const KmSymbol *definition = pending ? g_hash_table_lookup(definitions, r->symbol->name) : NULL;
+			KmSymbol *defined = definition ? g_hash_table_lookup(link->moved, definition) : NULL;
+			r->symbol = defined ? defined : r->symbol;
+		}
+	}
+}

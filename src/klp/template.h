@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every livepatch module of one kernel has in common: struct module, init and exit, modinfo, and the layout of the
+ * kernel's livepatch structures. Compiled once per kernel from C (km_module_tools), because only the compiler knows how
+ * this kernel's configuration lays them out.
+ */
+#pragma once
+
+#include "elf/object.h"
+
+/* C text of the template. */
+const char *km_template_source(void);
+
+/* Offsets and sizes in bytes, as the template's layout section lists them. */
+typedef struct {
+	guint32 module_size, module_name, module_name_len;
+	guint32 version_size, version_crc, version_name;
+	guint32 func_size, func_old_name, func_new_func, func_old_sympos;
+	guint32 object_size, object_name, object_funcs;
+	guint32 patch_size, patch_mod, patch_objs, patch_replace;
+} KmLayout;
+
+/* Read the layout out of the compiled template. */
+gboolean km_template_layout(const KmObject *template_object, KmLayout *layout, GError **error);
+
+#define KM_TEMPLATE_LAYOUT_SECTION ".kmend.layout"
+#define KM_TEMPLATE_PATCH_SYMBOL "kmend_patch"
+#define KM_TEMPLATE_MODULE_SECTION ".gnu.linkonce.this_module"

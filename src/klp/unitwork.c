@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "klp/unitwork.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "image/module.h"
+
+/* Reasons beyond this many are counted, not listed: a message is one line. */
+#define MAX_LISTED 4
+
+void km_unit_work_free(KmUnitWork *work)
+{
+	if (!work)
+		return;
+	km_object_free(work->extracted);
+	g_clear_pointer(&work->plain_twins, g_hash_table_unref);
+	g_clear_pointer(&work->diff, km_diff_free);
+	g_clear_pointer(&work->match, km_match_free);
+	km_object_free(work->module);
+	km_object_free(work->patched);
+	km_object_free(work->plain);
+	km_object_free(work->original);
+	g_free(work);
+}
+
+static gboolean check_refusals(const KmUnitWork *work, GError **error)
+{
+	const GPtrArray *refused = work->diff->refused;
+	g_autoptr(GString) text = g_string_new(NULL);
+	for (guint i = 0; i < refused->len && i < MAX_LISTED; i++) {
+		const KmRefusal *r = refused->pdata[i];
+		g_string_append_printf(text, "%s%s: %s", i ? "; " : "", r->name, r->why);
+	}
+	if (refused->len > MAX_LISTED)
+		g_string_append_printf(text, "; and %u more", refused->len - MAX_LISTED);
+	return refused->len ? km_refuse(error, "%s: %s", work->unit->source, text->str) : TRUE;
+}
+
+static gboolean is_overridden(const KmUnitWork *work, const char *name)
+{
+	const GPtrArray *names = km_match_overridden(work->match);
+	return names && g_ptr_array_find_with_equal_func((GPtrArray *)names, name, g_str_equal, NULL);
+}
+
+/* Weak functions that another unit overrides are not in the running kernel: their changes change nothing there. */
+static void forget_overridden(KmUnitWork *work)
+{
+	for (guint i = work->diff->functions->len; i-- > 0;) {
+		const KmChange *change = work->diff->functions->pdata[i];
+		if (change->status == KM_CHANGED && is_overridden(work, change->name))
+			g_ptr_array_remove_index(work->diff->functions, i);
+	}
+}
+
+static gboolean changes_something(const KmUnitWork *work)
+{
+	for (guint i = 0; i < work->diff->functions->len; i++) {
+		const KmChange *change = work->diff->functions->pdata[i];
+		if (change->status != KM_REMOVED && !change->init)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static gboolean read_objects(KmUnitWork *work, GError **error)
+{
+	const KmUnit *unit = work->unit;
+	if (unit->module_path && !(work->module = km_module_read(unit->module_path, error)))
+		return FALSE;
+	return (work->original = km_object_read(unit->original, error)) && (work->plain = km_object_read(unit->plain, error)) &&
+	       (work->patched = km_object_read(unit->patched, error));
+}
+
+KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GError **error)
+{
+	g_autoptr(KmUnitWork) work = g_new0(KmUnitWork, 1);
+	work->unit = unit;
+	if (!read_objects(work, error))
+		return NULL;
+	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
+	work->diff = work->match ? km_diff_new(work->original, work->patched, error) : NULL;
+	if (!work->diff || !check_refusals(work, error))
+		return NULL;
+	forget_overridden(work);
+	work->plain_twins = km_plain_twins(work->original, work->plain);
+	work->context = (KmRefContext){
+		.kernel = kernel, .image = image, .owner = unit->owner, .plain = work->plain, .original = work->original,
+		.module = work->module, .match = work->match, .diff = work->diff, .plain_twins = work->plain_twins,
+	};
+	if (changes_something(work) && !(work->extracted = km_extract(work->diff, error)))
+		return NULL;
+	return g_steal_pointer(&work);
+}
+
+/* A part that the compiler split off has no entry: it is replaced together with the function it belongs to. */
+static gboolean is_part_of_another(const KmChange *change)
+{
+	const char *cold = strstr(change->name, ".cold");
+	return cold && (cold[5] == '\0' || cold[5] == '.');
+}
+
+static KmSymbol *extracted_symbol(const KmUnitWork *work, const KmSymbol *patched)
+{
+	for (guint i = 0; i < work->extracted->symbols->len; i++) {
+		KmSymbol *symbol = work->extracted->symbols->pdata[i];
+		if (symbol->user == patched && symbol->section)
+			return symbol;
+	}
+	return NULL;
+}
+
+static gboolean check_place(const KmUnitWork *work, const KmChange *change, const KmPlace *place, GError **error)
+{
+	if (place->offset)
+		return km_refuse(error, "%s: the kernel has no name of its own for %s (it is %s+%" G_GINT64_FORMAT
+					"), so it cannot be redirected; patch its callers",
+				 work->unit->source, change->name, place->name, place->offset);
+	if (!place->patchable)
+		return km_refuse(error,
+				 "%s: %s has no patchable entry (it is notrace, or in a file built without ftrace): it cannot be "
+				 "redirected; patch its callers instead",
+				 work->unit->source, change->name);
+	return TRUE;
+}
+
+static void add_function(GPtrArray *functions, const KmUnitWork *work, const KmChange *change, const KmPlace *place)
+{
+	KmPatchedFunction *f = g_new0(KmPatchedFunction, 1);
+	f->object = g_strdup(place->object);
+	f->name = g_strdup(place->name);
+	f->sympos = place->sympos;
+	f->source = g_strdup(work->unit->source);
+	f->reasons = g_ptr_array_ref(change->reasons);
+	g_ptr_array_add(functions, f);
+}
+
+gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray *functions, GError **error)
+{
+	for (guint i = 0; i < work->diff->functions->len; i++) {
+		const KmChange *change = work->diff->functions->pdata[i];
+		if (change->status != KM_CHANGED || change->init || is_part_of_another(change))
+			continue;
+		const KmPlace *place = km_ref_place(&work->context, change->original, error);
+		if (!place || !check_place(work, change, place, error))
+			return FALSE;
+		KmHook *hook = g_new0(KmHook, 1);
+		hook->object = g_strdup(place->object);
+		hook->name = g_strdup(place->name);
+		hook->sympos = place->sympos;
+		hook->replacement = extracted_symbol(work, change->patched);
+		g_ptr_array_add(hooks, hook);
+		add_function(functions, work, change, place);
+	}
+	return TRUE;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where symbols live, as told by the linked code: every relocation of a matched function, and of each data section whose
+ * start got known that way, is a witness. All witnesses of a symbol must agree.
+ */
+#include "match/lay.h"
+
+#include "base/error.h"
+
+static void tell(KmSpot *spot, guint64 address, const KmSection *by, guint64 by_offset)
+{
+	if (!spot->known) {
+		*spot = (KmSpot){ .known = TRUE, .address = address, .by = by, .by_offset = by_offset };
+	} else if (spot->address != address && !spot->conflict) {
+		spot->conflict = TRUE;
+		spot->other = address;
+		spot->other_by = by;
+		spot->other_offset = by_offset;
+	}
+}
+
+/* A weak definition may not be the one that was linked, so it stands for itself; others move with their section. */
+static KmSpot *spot_of(const KmMatch *match, const KmSymbol *symbol, guint64 *value)
+{
+	*value = 0;
+	if (symbol == match->plain->null_symbol || (!symbol->section && symbol->shndx == SHN_ABS))
+		return NULL;
+	if (!symbol->section || symbol->bind == STB_WEAK)
+		return &match->spots[symbol->index];
+	if (km_lay_is_pooled(symbol->section))
+		return NULL;
+	*value = symbol->value;
+	return &match->lays[symbol->section->index].spot;
+}
+
+static void hear(KmMatch *match, const KmSection *section, gsize index, guint64 base)
+{
+	const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, index);
+	guint64 value, address;
+	KmSpot *spot = spot_of(match, reloc->symbol, &value);
+	if (!spot || km_lay_is_nop(match, section, reloc->offset, base) ||
+	    !match->ground->ops->symbol_value(match->ground, section, index, base + reloc->offset, &address))
+		return;
+	/* Nothing is linked to 0 but what was left undefined: a field that the loader fills tells nothing. */
+	if (!address && !km_section_is_text(section))
+		return;
+	tell(spot, address - value, section, reloc->offset);
+}
+
+static void hear_range(KmMatch *match, const KmSection *section, guint64 start, guint64 end)
+{
+	gsize n;
+	const KmReloc *first = km_section_relocs_in(section, start, end, &n);
+	gsize from = n ? (gsize)(first - &g_array_index(section->relocs, KmReloc, 0)) : 0;
+	for (gsize i = from; i < from + n; i++)
+		hear(match, section, i, match->lays[section->index].spot.address);
+}
+
+/* Only what was compared is a witness in text. */
+static void follow(KmMatch *match, const KmSection *section)
+{
+	KmLay *lay = &match->lays[section->index];
+	lay->followed = TRUE;
+	if (!lay->functions) {
+		hear_range(match, section, 0, section->size);
+		return;
+	}
+	for (guint i = 0; i < lay->functions->len; i++) {
+		const KmSymbol *f = g_array_index(lay->functions, const KmSymbol *, i);
+		if (!match->differs[f->index])
+			hear_range(match, section, f->value, f->value + f->size);
+	}
+}
+
+/* Discarded or sorted by the build: what stands in the ground at their place is not theirs. */
+static gboolean is_followable(const KmMatch *match, const KmSection *section)
+{
+	const KmLay *lay = &match->lays[section->index];
+	if (lay->followed || !lay->spot.known || lay->spot.conflict || !section->relocs->len)
+		return FALSE;
+	if (km_section_is_text(section))
+		return lay->laid;
+	return section->data && (section->flags & SHF_ALLOC) && !km_lay_is_pooled(section);
+}
+
+static gboolean follow_known(KmMatch *match)
+{
+	gboolean progress = FALSE;
+	for (guint i = 0; i < match->plain->sections->len; i++) {
+		const KmSection *section = match->plain->sections->pdata[i];
+		if (!is_followable(match, section))
+			continue;
+		follow(match, section);
+		progress = TRUE;
+	}
+	return progress;
+}
+
+/* The linker has one definition of a global name: what nothing referred to so far can be found by it. */
+static void ask_names(KmMatch *match)
+{
+	for (guint i = 0; i < match->plain->symbols->len; i++) {
+		const KmSymbol *symbol = match->plain->symbols->pdata[i];
+		guint64 value, address;
+		if (symbol->bind == STB_LOCAL || !*symbol->name)
+			continue;
+		KmSpot *spot = spot_of(match, symbol, &value);
+		if (spot && !spot->known && km_lay_global(match, symbol->name, &address))
+			tell(spot, address - value, NULL, 0);
+	}
+}
+
+void km_witness_all(KmMatch *match)
+{
+	gboolean progress;
+	do {
+		while (follow_known(match))
+			;
+		ask_names(match);
+		progress = follow_known(match);
+		progress |= km_lay_settle(match);
+	} while (progress);
+}
+
+static char *describe_witness(const KmMatch *match, const KmSection *by, guint64 offset)
+{
+	if (!by)
+		return g_strdup("its global name");
+	const KmSymbol *in = km_object_symbol_at(match->plain, by, offset);
+	return in ? g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", in->name, offset - in->value)
+		  : g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", by->name, offset);
+}
+
+gboolean km_witness_address(const KmMatch *match, const KmSymbol *symbol, guint64 *address, GError **error)
+{
+	const char *name = *symbol->name || !symbol->section ? symbol->name : symbol->section->name;
+	guint64 value;
+	const KmSpot *spot = spot_of(match, symbol, &value);
+	if (!spot)
+		return km_refuse(
+			error, "%s: %s has no one place in %s: %s", match->plain->path, name, match->ground->owner,
+			symbol->section ? "its section holds constants that the linker pools" : "it is absolute");
+	if (!spot->known && symbol->section && match->lays[symbol->section->index].bases)
+		return km_refuse(error, "%s: %s fits %u places of %s equally and nothing tells them apart",
+				 match->plain->path, name, match->lays[symbol->section->index].bases->len,
+				 match->ground->owner);
+	if (!spot->known)
+		return km_refuse(error, "%s: no matched code or data of this unit tells where %s is in %s",
+				 match->plain->path, name, match->ground->owner);
+	if (spot->conflict) {
+		g_autofree char *one = describe_witness(match, spot->by, spot->by_offset);
+		g_autofree char *two = describe_witness(match, spot->other_by, spot->other_offset);
+		return km_refuse(error,
+				 "%s: the place of %s in %s is contradictory: 0x%" G_GINT64_MODIFIER
+				 "x according to %s, 0x%" G_GINT64_MODIFIER "x according to %s",
+				 match->plain->path, name, match->ground->owner, spot->address + value, one,
+				 spot->other + value, two);
+	}
+	*address = spot->address + value;
+	return TRUE;
+}

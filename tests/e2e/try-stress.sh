@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# timeout: 1800
+# 100 load/remove cycles while the patched function runs in several processes.
+. "$(dirname "$0")/try-lib"
+enter_scratch
+livepatch lp_good "good"
+build_livepatches
+try 0 --stress 100 --run 'cat /proc/cmdline' lp_good.ko
+says "pass:"

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A unit is laid over a small image: what equals is found with all its references, what differs is refused. */
+#include "fake-image.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "image/image.h"
+#include "match/match.h"
+
+#define COMMON                                                                                                         \
+	"#define noinline __attribute__((noinline, noclone))\n"                                                        \
+	"#define __init __attribute__((section(\".init.text\")))\n"
+
+/* Built into the image, and the unit of most tests. VARIANT makes it differ. */
+static const char unit_text[] =
+	COMMON "extern int far(int); extern int remote, remote_two; int near_data = 5;\n"
+	       "static int counter; static int zero_a[4], zero_b[4];\n"
+	       "static noinline int twin(int x) { return x * 3 + 1; }\n"
+	       "static noinline int quiet(int x) { counter += x; return counter; }\n"
+	       "__attribute__((weak)) noinline int arch_hook(int x) { return x + 100; }\n"
+	       "static int by_table(int x) { return x ^ zero_b[x & 3]++; }\n"
+	       "struct ops { int (*fn)(int); int *data; };\n"
+	       "static const struct ops table[] = { { by_table, &remote_two }, { twin, zero_a } };\n"
+	       "noinline int first(int x) { static int calls; calls++; return twin(x) + quiet(x) + far(x) + remote + "
+	       "calls; }\n"
+	       "#ifdef VARIANT\n"
+	       "noinline int second(int x) { return arch_hook(x) - near_data + 77; }\n"
+	       "#else\n"
+	       "noinline int second(int x) { return arch_hook(x) - near_data + 76; }\n"
+	       "#endif\n"
+	       "noinline int third(int x) { return table[x & 1].fn(x) + *table[x & 1].data; }\n"
+	       "extern void say(const char *); void speak(void) { say(\"hello\"); }\n"
+	       "static __init noinline int early(int x) { return x + near_data; } __init int start(int x) { return "
+	       "early(x) + 1; }\n";
+
+static const char other_text[] = COMMON "int remote = 1, remote_two = 2; int far(int x) { return x - 1; }\n"
+					"static noinline int twin(int x) { return x * 3 + 1; }\n"
+					"int arch_hook(int x) { return twin(x) + 5; }\n"
+					"void say(const char *s) { remote = *s; }\n"
+					"int uses(int x) { static int calls; return calls += twin(x) + 9; }\n";
+
+typedef struct {
+	KmTempDir *dir;
+	char *unit, *other;
+	FakeImage *fake;
+	KmImage *image;
+	KmObject *plain;
+} World;
+
+static KmObject *read_object(const char *path)
+{
+	g_autoptr(GError) error = NULL;
+	KmObject *object = km_object_read(path, &error);
+	g_assert_no_error(error);
+	return object;
+}
+
+static World *world_new(const char *unit, const char *in_image_flags, const char *flags)
+{
+	g_autoptr(GError) error = NULL;
+	World *w = g_new0(World, 1);
+	w->dir = km_tempdir_new(NULL, "test-match", NULL);
+	w->unit = fake_image_compile(w->dir, "unit.c", unit, in_image_flags);
+	w->other =
+		fake_image_compile(w->dir, "other.c", other_text, NULL);
+	g_autofree char *fentry =
+		fake_image_compile(w->dir, "fentry.S", "\t.globl __fentry__\n__fentry__: ret\n", NULL);
+	const char *const objects[] = { w->other, w->unit, fentry, NULL };
+	w->fake = fake_image_new(objects);
+	w->image = km_image_open(w->fake->path, &error);
+	g_assert_no_error(error);
+	g_autofree char *plain = fake_image_compile(w->dir, "plain.c", unit, flags);
+	w->plain = read_object(plain);
+	return w;
+}
+
+static void world_free(World *w)
+{
+	km_object_free(w->plain);
+	km_image_free(w->image);
+	fake_image_free(w->fake);
+	km_tempdir_free(w->dir);
+	g_free(w->unit);
+	g_free(w->other);
+	g_free(w);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(World, world_free)
+
+static KmMatch *match_new(World *w)
+{
+	g_autoptr(GError) error = NULL;
+	KmMatch *match = km_match_new(w->plain, "vmlinux", w->image, NULL, &error);
+	g_assert_no_error(error);
+	return match;
+}
+
+static void assert_refused(GError *error, const char *pattern)
+{
+	g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
+	if (!g_pattern_match_simple(pattern, error->message))
+		g_error("message '%s' is not like '%s'", error->message, pattern);
+	g_assert_null(strchr(error->message, '\n'));
+}
+
+static const KmPlace *place_of(World *w, KmMatch *match, const char *name)
+{
+	g_autoptr(GError) error = NULL;
+	const KmPlace *place = km_match_place(match, km_object_find_symbol(w->plain, name), &error);
+	g_assert_no_error(error);
+	g_assert_nonnull(place);
+	return place;
+}
+
+static void assert_unique(World *w, KmMatch *match, const char *name)
+{
+	const KmPlace *place = place_of(w, match, name);
+	g_assert_cmpstr(place->object, ==, "vmlinux");
+	g_assert_cmpstr(place->name, ==, name);
+	g_assert_cmphex(place->address, ==, fake_image_address(w->fake, name));
+	g_assert_cmpuint(place->sympos, ==, 1);
+	g_assert_true(place->unique);
+	g_assert_cmpint(place->offset, ==, 0);
+}
+
+static gboolean cannot(void)
+{
+	if (fake_image_can())
+		return FALSE;
+	g_test_skip("needs gcc, ld and nm for x86-64");
+	return TRUE;
+}
+
+/* Code, data found through code, and data and code found through a table of pointers. */
+static void test_references(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmMatch) match = match_new(w);
+	static const char *const names[] = { "first",	  "second", "third",  "quiet",	    "counter",
+					     "near_data", "far",    "remote", "remote_two", "by_table",
+					     "table",	  "zero_a", "zero_b", "speak",	    "say" };
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+		assert_unique(w, match, names[i]);
+	g_assert_cmpuint(km_match_compared(match), ==, 9);
+}
+
+static void test_twins(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmMatch) match = match_new(w);
+	const GArray *both = g_hash_table_lookup(w->fake->symbols, "twin");
+	const KmPlace *place = place_of(w, match, "twin");
+	g_assert_cmpuint(both->len, ==, 2);
+	/* The other unit is linked first. */
+	g_assert_cmphex(place->address, ==, g_array_index(both, guint64, 1));
+	g_assert_cmpuint(place->sympos, ==, 2);
+	g_assert_false(place->unique);
+}
+
+/* A static local keeps the number that the image has, not ours. */
+static void test_static_local(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	for (guint i = 0; i < w->plain->symbols->len; i++) {
+		KmSymbol *symbol = w->plain->symbols->pdata[i];
+		if (g_str_has_prefix(symbol->name, "calls.")) {
+			g_free(symbol->name);
+			symbol->name = g_strdup("calls.4711");
+		}
+	}
+	g_autoptr(KmMatch) match = match_new(w);
+	const KmPlace *place = place_of(w, match, "calls.4711");
+	g_assert_true(g_str_has_prefix(place->name, "calls."));
+	g_assert_cmpstr(place->name, !=, "calls.4711");
+	g_assert_cmpint(place->offset, ==, 0);
+}
+
+static void test_overridden(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmMatch) match = match_new(w);
+	const GPtrArray *overridden = km_match_overridden(match);
+	g_assert_cmpuint(overridden->len, ==, 1);
+	g_assert_cmpstr(overridden->pdata[0], ==, "arch_hook");
+	/* The name means the strong one. */
+	assert_unique(w, match, "arch_hook");
+}
+
+static void test_init(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmMatch) match = match_new(w);
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "early"), &error));
+	assert_refused(error, "*early lies in init memory*");
+}
+
+static void test_patchable(void)
+{
+	if (cannot())
+		return;
+	const char *hooked = "-pg -mfentry -mrecord-mcount";
+	g_autoptr(World) w = world_new(unit_text, hooked, hooked);
+	g_autoptr(KmMatch) match = match_new(w);
+	g_assert_true(place_of(w, match, "first")->patchable);
+	g_assert_true(place_of(w, match, "quiet")->patchable);
+	g_autoptr(World) bare = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmMatch) bare_match = match_new(bare);
+	g_assert_false(place_of(bare, bare_match, "first")->patchable);
+}
+
+/* A constant, one function: the source is another one. */
+static void test_one_differs(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, "-DVARIANT");
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(w->plain, "vmlinux", w->image, NULL, &error));
+	assert_refused(error,
+		       "*1 of 9 functions differ*: second (1 of * bytes differ from +0x*); probably another source *");
+}
+
+static void test_all_differ(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, "-O0");
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(w->plain, "vmlinux", w->image, NULL, &error));
+	assert_refused(error, "*9 of 9*first (* bytes differ from +0x0)*and 4 more; nothing of it matches*");
+}
+
+static void test_not_there(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new("int a(int x) { return x; }\n", NULL, NULL);
+	g_autofree char *path = fake_image_compile(
+		w->dir, "stranger.c", "int stranger(int x) { return x + 9; } int odd(int x) { return x; }\n", NULL);
+	g_autoptr(KmObject) plain = read_object(path);
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(plain, "vmlinux", w->image, NULL, &error));
+	assert_refused(error, "*2 of 2*stranger (not in vmlinux)*nothing of it matches*");
+}
+
+/* A section that only differs in what stands between its functions: one of them shifted. */
+static void test_shifted(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = "#define S(x) #x\n#define X(x) S(x)\n"
+				   "int one(int x) { return x * 7; }\n"
+				   "__asm__(\".pushsection .text\\n.skip \" X(GAP) \", 0x90\\n.popsection\");\n"
+				   "int two(int x) { return x * 9; }\n";
+	const char *flags[] = { "-fno-toplevel-reorder -DGAP=16", "-fno-toplevel-reorder -DGAP=48" };
+	g_autoptr(World) w = world_new(text, flags[0], flags[1]);
+	g_autoptr(GError) error = NULL;
+	KmMatch *match = km_match_new(w->plain, "vmlinux", w->image, NULL, &error);
+	g_assert_null(match);
+	assert_refused(error, "*not where its neighbours*");
+}
+
+/* Nothing tells which of two equal functions is ours: the unit is proved, the place is not. */
+static void test_ambiguous(void)
+{
+	if (cannot())
+		return;
+	static const char text[] =
+		"__attribute__((noinline, noclone, used)) static int twin(int x) { return x * 3 + 1; }\n";
+	g_autoptr(World) w = world_new(text, NULL, NULL);
+	g_autoptr(KmMatch) match = match_new(w);
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "twin"), &error));
+	assert_refused(error, "*twin fits 2 places*");
+}
+
+/* Two references to one symbol which the image has at two addresses. */
+static void test_contradiction(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = "extern int remote, remote_two, SECOND;\n"
+				   "int one(void) { return remote; }\nint two(void) { return SECOND; }\n";
+	g_autoptr(World) w = world_new(text, "-DSECOND=remote_two", "-DSECOND=remote");
+	g_autoptr(KmMatch) match = match_new(w);
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "remote"), &error));
+	assert_refused(error, "*remote *contradictory*one+0x*two+0x*");
+}
+
+/* Bit 1 of the key says that the build made the branch a NOP; without the bit it may not differ. */
+static void test_jump_label(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = "\t.text\n\t.globl f\n\t.type f, @function\nf:\tmov %edi, %eax\n"
+				   "1:\n#ifdef DONE\n\t.byte 0x66, 0x90\n#else\n\tjmp 2f\n#endif\n\tadd $3, %eax\n"
+				   "2:\n3:\n#ifdef DONE\n\t.byte 0x0f, 0x1f, 0x44, 0, 0\n#else\n\t.byte 0xe9\n"
+				   "\t.long remote - . - 4\n#endif\n\tret\n\t.size f, . - f\n"
+				   "\t.section __jump_table, \"aw\"\n\t.long 1b - ., 2b - .\n\t.quad remote + BIT - .\n"
+				   "\t.long 3b - ., 2b - .\n\t.quad remote + BIT - .\n";
+	for (guint bit = 0; bit <= 2; bit += 2) {
+		g_autoptr(World) w = world_new("int x;\n", NULL, NULL);
+		g_autofree char *done = fake_image_compile(w->dir, "done.S", text, "-DDONE -DBIT=2");
+		g_autofree char *path = fake_image_compile(w->dir, "jump.S", text, bit ? "-DBIT=2" : "-DBIT=0");
+		const char *const objects[] = { w->unit, done, NULL };
+		g_autofree char *remote = fake_image_compile(w->dir, "remote.c", "int remote;\n", NULL);
+		const char *const all[] = { objects[0], objects[1], remote, NULL };
+		g_autoptr(FakeImage) fake = fake_image_new(all);
+		g_autoptr(GError) error = NULL;
+		g_autoptr(KmImage) image = km_image_open(fake->path, &error);
+		g_assert_no_error(error);
+		g_autoptr(KmObject) plain = read_object(path);
+		g_autoptr(KmMatch) match = km_match_new(plain, "vmlinux", image, NULL, &error);
+		if (bit)
+			g_assert_no_error(error);
+		else
+			assert_refused(error, "*f (*differ*");
+	}
+}
+
+/* String constants are pooled with those of other units. */
+static void test_pooled(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	KmSection *strings = NULL;
+	for (guint i = 0; i < w->plain->sections->len; i++) {
+		KmSection *section = w->plain->sections->pdata[i];
+		if (km_section_is_string(section) && g_str_has_prefix(section->name, ".rodata.str"))
+			strings = section;
+	}
+	g_assert_nonnull(strings);
+	KmSymbol *symbol = km_object_section_symbol(w->plain, strings);
+	g_autoptr(KmMatch) match = match_new(w);
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_place(match, symbol, &error));
+	assert_refused(error, "*linker pools*");
+}
+
+static void test_other_architecture(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmObject) foreign = km_object_new(km_arch_by_name("arm64"), "foreign.o");
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(foreign, "vmlinux", w->image, NULL, &error));
+	assert_refused(error, "*foreign.o is arm64 code*");
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/match/references", test_references);
+	g_test_add_func("/match/twins", test_twins);
+	g_test_add_func("/match/static-local", test_static_local);
+	g_test_add_func("/match/overridden", test_overridden);
+	g_test_add_func("/match/init", test_init);
+	g_test_add_func("/match/patchable", test_patchable);
+	g_test_add_func("/match/one-differs", test_one_differs);
+	g_test_add_func("/match/all-differ", test_all_differ);
+	g_test_add_func("/match/not-there", test_not_there);
+	g_test_add_func("/match/shifted", test_shifted);
+	g_test_add_func("/match/ambiguous", test_ambiguous);
+	g_test_add_func("/match/contradiction", test_contradiction);
+	g_test_add_func("/match/jump-label", test_jump_label);
+	g_test_add_func("/match/pooled", test_pooled);
+	g_test_add_func("/match/other-architecture", test_other_architecture);
+	return g_test_run();
+}
