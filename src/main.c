@@ -7,10 +7,11 @@
 #include "cmd/cmd.h"
 
 static const KmCommand commands[] = {
-	{ "diff", "what differs between two objects, and why", km_cmd_diff },
-	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
 	{ "kernel", "get, list, show or remove the kernels to be patched", km_cmd_kernel },
-	{ "try", "try live patches in a VM that runs the very kernel", km_cmd_try },
+	{ "build", "build one livepatch module from one or several patches", km_cmd_build },
+	{ "try", "load, watch and remove a live patch in a VM that runs the very kernel", km_cmd_try },
+	{ "diff", "tell what differs between two objects, and why; extract it", km_cmd_diff },
+	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
 	{ NULL, NULL, NULL },
 };
 
