@@ -92,7 +92,8 @@ static void compare_all(KmSide *original, KmSide *patched, KmComparison *compari
 {
 	for (guint i = 0; i < patched->items->len; i++) {
 		KmItem *item = patched->items->pdata[i];
-		if (item->kind == KM_ITEM_OUTSIDE || item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED)
+		if (item->kind == KM_ITEM_OUTSIDE || item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED ||
+		    item->dropped)
 			continue;
 		if (item->twin)
 			compare_pair(comparison, item);
@@ -101,7 +102,7 @@ static void compare_all(KmSide *original, KmSide *patched, KmComparison *compari
 	}
 	for (guint i = 0; i < original->items->len; i++) {
 		KmItem *item = original->items->pdata[i];
-		if (!item->twin && (item->kind == KM_ITEM_FUNCTION || item->kind == KM_ITEM_DATA))
+		if (!item->twin && !item->dropped && (item->kind == KM_ITEM_FUNCTION || item->kind == KM_ITEM_DATA))
 			item->status = KM_REMOVED;
 	}
 }

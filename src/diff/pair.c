@@ -178,6 +178,9 @@ static gboolean could_pair(const KmItem *a, const KmItem *b)
 {
 	if (a->twin || b->twin)
 		return a->twin == b;
+	/* "__msg.3" and "__msg.5" of one function: constants are told apart by what they hold. */
+	if (a->constant && b->constant && !km_items_same_shape(a, b))
+		return FALSE;
 	return a->kind == b->kind && a->base == b->base && wants_twin(a) && wants_twin(b);
 }
 

@@ -299,13 +299,17 @@ static guint64 after_address(const KmSide *side, const KmSection *section, guint
 
 /*
  * Line numbers in records say where code stands in its file, not what it does. struct bug_entry has a u16 after its addresses
- * (with CONFIG_DEBUG_BUGVERBOSE: then there are two or more); struct _ddebug has 18 bits after four addresses.
+ * (with CONFIG_DEBUG_BUGVERBOSE: then there are two or more); struct _ddebug has 18 bits after four addresses; UBSan's
+ * struct source_location has a u32 after one.
  */
 static void blank_lines(KmSide *side, const KmSection *section, GByteArray *plain)
 {
 	gboolean bug = !strcmp(section->name, "__bug_table");
 	gboolean debug = !strcmp(section->name, "__dyndbg") || !strcmp(section->name, "__verbose");
 	const GPtrArray *items = km_side_part(side, section)->items;
+	guint64 ubsan = strstr(section->name, "Lubsan_data") ? after_address(side, section, 0, section->size, 1) : 0;
+	if (ubsan)
+		blank_line(side, plain, ubsan, 4, 0xffffffff);
 	for (guint i = 0; debug && i < items->len; i++) {
 		const KmItem *item = items->pdata[i];
 		guint64 at = after_address(side, section, item->start, item->start + item->size, 4);
@@ -522,12 +526,12 @@ static void bind_refs(KmSide *side)
 	}
 }
 
-/* Which function does a row of a special section belong to? */
+/* Which function does a row of a special section belong to? (__ftr_fixup has numbers before the first address.) */
 static KmItem *entry_owner(const KmSide *side, const KmEntry *entry)
 {
 	guint n;
 	guint64 at = entry->start + entry->special->owner;
-	const KmRef *ref = km_side_refs_in(side, entry->section, at, at + 1, &n);
+	const KmRef *ref = km_side_refs_in(side, entry->section, at, entry->start + entry->size, &n);
 	return n ? ref->item : NULL;
 }
 
@@ -536,8 +540,10 @@ static gboolean add_entries(KmSide *side, KmSection *section, const KmSpecial *s
 	guint size = km_special_entry_size(special, section, error);
 	if (!size)
 		return FALSE;
-	for (guint64 at = 0; at + size <= section->size; at += size) {
-		KmEntry entry = { .special = special, .section = section, .start = at, .size = size };
+	for (guint64 at = 0; at < section->size; at += size) {
+		KmEntry entry = {
+			.special = special, .section = section, .start = at, .size = MIN(size, section->size - at)
+		};
 		KmItem *owner = entry_owner(side, &entry);
 		if (!owner || owner->kind != KM_ITEM_FUNCTION)
 			continue;
@@ -601,6 +607,20 @@ static void bind_cold(KmSide *side)
 	}
 }
 
+/* Nothing but the functions that use it can tell a read-only static local from a copy of it: "__msg.12", "CSWTCH.3". */
+static gboolean is_constant_data(const KmItem *item)
+{
+	if (!item->section || km_item_is_writable(item))
+		return FALSE;
+	return km_name_is_constant(item->name) || (item->symbol->bind == STB_LOCAL && km_name_is_numbered(item->name));
+}
+
+/* Where in the source a check stands, and if it was reported: private data of UBSan's checks. */
+static gboolean is_check_data(const KmItem *item)
+{
+	return strstr(item->base, "Lubsan_data") || strstr(item->base, "Lubsan_type");
+}
+
 static void mark_constants(KmSide *side)
 {
 	for (guint i = 0; i < side->items->len; i++) {
@@ -608,10 +628,39 @@ static void mark_constants(KmSide *side)
 		if (item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED)
 			item->constant = TRUE;
 		else if (item->kind == KM_ITEM_ANON)
-			item->constant = !km_item_is_writable(item) || km_special_find(item->section->name);
-		else if (item->kind == KM_ITEM_DATA && item->section)
-			item->constant = !km_item_is_writable(item) && km_name_is_constant(item->name);
+			item->constant = !km_item_is_writable(item) || km_special_find(item->section->name) ||
+					 is_check_data(item);
+		else if (item->kind == KM_ITEM_DATA)
+			item->constant = is_constant_data(item) || is_check_data(item);
 	}
+}
+
+/* Is all that refers to it a record nobody will see? */
+static gboolean only_in_dropped(const KmItem *item)
+{
+	for (guint i = 0; i < item->referrers->len; i++) {
+		const KmItem *user = item->referrers->pdata[i];
+		const KmSpecial *special = user->section ? km_special_find(user->section->name) : NULL;
+		gboolean drop = special && special->kind == KM_SPECIAL_DROP && !km_section_is_watched(user->section);
+		if (!drop && !user->dropped)
+			return FALSE;
+	}
+	return item->referrers->len > 0;
+}
+
+/* "_entry.5" (format and line of a printk) serves the index in .printk_index, and "__func__.3" the entry. */
+static void mark_dropped(KmSide *side)
+{
+	gboolean found;
+	do {
+		found = FALSE;
+		for (guint i = 0; i < side->items->len; i++) {
+			KmItem *item = side->items->pdata[i];
+			if (item->dropped || !item->constant || item->kind != KM_ITEM_DATA || !only_in_dropped(item))
+				continue;
+			item->dropped = found = TRUE;
+		}
+	} while (found);
 }
 
 KmSide *km_side_new(KmObject *object, GStringChunk *names, GError **error)
@@ -642,6 +691,7 @@ KmSide *km_side_new(KmObject *object, GStringChunk *names, GError **error)
 	bind_prefixes(side);
 	bind_cold(side);
 	mark_constants(side);
+	mark_dropped(side);
 	if (!add_all_entries(side, error))
 		return NULL;
 	return g_steal_pointer(&side);

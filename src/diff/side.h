@@ -52,6 +52,7 @@ struct KmItem {
 	KmItem *parent; /* foo of foo.cold */
 	KmItem *body; /* foo of __pfx_foo, __cfi_foo: belongs to it and is never reported */
 	gboolean constant; /* its content is its identity: string literals, switch tables, __func__ */
+	gboolean dropped;  /* only serves records that are of no use here (.printk_index) */
 	gboolean whole; /* the only item of its section */
 	/* The result. */
 	KmItem *twin;

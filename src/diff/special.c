@@ -111,17 +111,26 @@ const KmSpecial *km_special_find(const char *section_name)
 	return NULL;
 }
 
-/* Do relocations lie at the same offsets in every stretch of size bytes? */
+/*
+ * Do relocations lie at the same offsets in every stretch of size bytes? The last entry may lack the padding that the
+ * assembler puts before each next one (.parainstructions: 16 bytes each, the last one 12).
+ */
 static gboolean has_period(const KmSection *section, guint64 size)
 {
 	gsize per_entry, n;
+	guint64 tail = section->size % size;
+	if (tail && (section->addralign < 2 || size % section->addralign || size - tail >= section->addralign))
+		return FALSE;
 	km_section_relocs_in(section, 0, size, &per_entry);
-	if (!per_entry || section->relocs->len != per_entry * (section->size / size))
+	if (!per_entry || section->relocs->len != per_entry * ((section->size + size - 1) / size))
 		return FALSE;
 	const KmReloc *first = km_section_relocs_in(section, 0, size, &n);
 	for (guint i = 0; i < section->relocs->len; i++) {
 		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 		if (r->offset - first[i % per_entry].offset != i / per_entry * size)
+			return FALSE;
+		/* Addresses all through, as in __jump_table, repeat at every 8 bytes; but an entry starts with a place in code. */
+		if (i % per_entry == 0 && !(r->symbol->section && (r->symbol->section->flags & SHF_EXECINSTR)))
 			return FALSE;
 	}
 	return TRUE;
@@ -137,7 +146,7 @@ guint km_special_entry_size(const KmSpecial *special, const KmSection *section, 
 	if (size && section->size % size == 0)
 		return size;
 	for (guint64 p = special->min_size; !size && p && p <= section->size; p++)
-		if (section->size % p == 0 && has_period(section, p))
+		if (has_period(section, p))
 			return (guint)p;
 	km_refuse(error,
 		  "section %s (%" G_GUINT64_FORMAT " bytes, %u relocations) does not divide into equal entries; "
