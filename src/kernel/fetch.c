@@ -100,6 +100,25 @@ static gpointer fetch_source(gpointer data)
 	return NULL;
 }
 
+/* The bare image, which must be of the release that we were asked for. */
+static gboolean unpack_image(const Job *job, GError **error)
+{
+	const KmDebian *plan = job->plan;
+	g_autofree char *boot = g_build_filename(job->stage->dir, "boot", "vmlinuz", NULL);
+	g_autofree char *bare = g_build_filename(job->stage->dir, "image", NULL);
+	if (!g_file_test(boot, G_FILE_TEST_IS_REGULAR))
+		return km_fail(error, "package %s %s holds no kernel image", plan->image, plan->version);
+	if (!km_image_unpack(boot, bare, error))
+		return FALSE;
+	g_autoptr(KmImage) image = km_image_open(bare, error);
+	if (!image)
+		return FALSE;
+	if (g_strcmp0(km_image_release(image), plan->release))
+		return km_fail(error, "package %s %s holds kernel %s", plan->image, plan->version,
+			       km_image_release(image) ? km_image_release(image) : "of no known release");
+	return TRUE;
+}
+
 static gboolean fetch_rest(Job *job, GError **error)
 {
 	const KmDebian *plan = job->plan;
@@ -107,17 +126,11 @@ static gboolean fetch_rest(Job *job, GError **error)
 	const KmUnpack image = { .dest = dir, .map = map_image, .map_data = plan->release };
 	const KmUnpack headers = { .dest = dir, .map = map_headers, .map_data = plan->release };
 	const KmUnpack kbuild = { .dest = dir, .map = map_kbuild, .map_data = plan->kbuild };
-	g_autofree char *boot = g_build_filename(dir, "boot", "vmlinuz", NULL);
-	g_autofree char *bare = g_build_filename(dir, "image", NULL);
 	g_autofree char *build = g_build_filename(dir, "build", NULL);
-	if (!install(job, job->apt, plan->headers, plan->source_version, &headers, error) ||
-	    !install(job, job->host, plan->kbuild, plan->kbuild_version, &kbuild, error) ||
-	    !km_buildtree_seal(build, plan->release, error) ||
-	    !install(job, job->apt, plan->image, plan->version, &image, error))
-		return FALSE;
-	if (!g_file_test(boot, G_FILE_TEST_IS_REGULAR))
-		return km_fail(error, "package %s %s holds no kernel image", plan->image, plan->version);
-	return km_image_unpack(boot, bare, error);
+	return install(job, job->apt, plan->headers, plan->source_version, &headers, error) &&
+	       install(job, job->host, plan->kbuild, plan->kbuild_version, &kbuild, error) &&
+	       km_buildtree_seal(build, plan->release, error) &&
+	       install(job, job->apt, plan->image, plan->version, &image, error) && unpack_image(job, error);
 }
 
 static gboolean check_source(const Job *job, GError **error)
