@@ -251,7 +251,10 @@ static gboolean run_objtool(State *s, const char *path, GError **error)
 		g_ptr_array_add(argv, *a);
 	g_ptr_array_add(argv, (gpointer)path);
 	g_ptr_array_add(argv, NULL);
-	KmRunOptions options = { .cwd = s->tools->cwd };
+	/* kbuild exports it, and a kernel package's objtool may be a wrapper that picks the architecture by it. */
+	g_autofree char *srcarch = g_strconcat("SRCARCH=", s->kernel->arch->kbuild, NULL);
+	const char *const env[] = { srcarch, NULL };
+	KmRunOptions options = { .cwd = s->tools->cwd, .env = env };
 	g_autoptr(KmRunResult) r = km_run((const char *const *)argv->pdata, &options, error);
 	if (!r)
 		return FALSE;
