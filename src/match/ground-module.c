@@ -286,6 +286,7 @@ KmGround *km_ground_module(KmObject *module, const char *owner)
 {
 	ModuleGround *g = g_new0(ModuleGround, 1);
 	g->ground.ops = &module_ops;
+	g->ground.complete = TRUE;
 	g->ground.owner = g_strdup(owner);
 	g->ground.what = g_strdup_printf("the module %s", module->path);
 	g->module = module;

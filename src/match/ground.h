@@ -50,6 +50,7 @@ typedef struct {
 
 struct KmGround {
 	const KmGroundOps *ops;
+	gboolean complete; /* a name it does not know is not there; kallsyms leaves some out */
 	const char *owner; /* "vmlinux" or the module: for messages */
 	const char *what; /* "the image /boot/vmlinuz": for messages */
 };

@@ -366,8 +366,12 @@ static char *describe(const KmMatch *match, const KmSymbol *f, const Difference 
 			       f->size, d->first);
 }
 
-static void add_mismatch(KmMatch *match, const KmSymbol *f, char *why)
+void km_lay_mismatch(KmMatch *match, const KmSymbol *f, char *why)
 {
+	if (match->differs[f->index]) {
+		g_free(why);
+		return;
+	}
 	KmMismatch *mismatch = g_new(KmMismatch, 1);
 	mismatch->function = g_strdup(f->name);
 	mismatch->why = why;
@@ -383,7 +387,7 @@ static void blame_shift(KmMatch *match, const KmLay *lay, guint64 base)
 		const KmSymbol *f = g_array_index(lay->functions, const KmSymbol *, i);
 		if (is_overridden(match, f, NULL) || compare_function(match, f, base, &d))
 			continue;
-		add_mismatch(match, f, g_strdup("equal, but not where its neighbours put it"));
+		km_lay_mismatch(match, f, g_strdup("equal, but not where its neighbours put it"));
 		match->compared--;
 	}
 }
@@ -400,7 +404,7 @@ static void blame(KmMatch *match, const KmLay *lay, const GArray *proposals)
 		if (matches_anywhere(match, f, &d))
 			match->compared++;
 		else
-			add_mismatch(match, f, describe(match, f, &d));
+			km_lay_mismatch(match, f, describe(match, f, &d));
 	}
 	if (match->mismatches->len == before && proposals->len)
 		blame_shift(match, lay, g_array_index(proposals, Proposal, 0).base);

@@ -39,6 +39,8 @@ struct KmMatch {
 
 /* lay.c: masks, functions, and the base of every text section. Fills mismatches and overridden. */
 gboolean km_lay_all(KmMatch *match, GError **error);
+/* Note that function f differs, and why (taken). */
+void km_lay_mismatch(KmMatch *match, const KmSymbol *f, char *why);
 /* Settle sections in match->lays[].bases with what is known by now; TRUE when one was. */
 gboolean km_lay_settle(KmMatch *match);
 /* Is relocation offset of section inside a branch that became a NOP at this base? */
@@ -50,8 +52,13 @@ gboolean km_lay_global(const KmMatch *match, const char *name, guint64 *address)
 
 /* witness.c: follow relocations from matched code, then from data found by them. */
 void km_witness_all(KmMatch *match);
+/* Code that refers to something else than the unit's source does is another source: adds to mismatches. */
+void km_witness_judge(KmMatch *match);
 /* Address of a symbol of plain. FALSE with the reason. */
 gboolean km_witness_address(const KmMatch *match, const KmSymbol *symbol, guint64 *address, GError **error);
+
+/* place.c: would kallsyms give that name to ours? Equal but for numbers that compilers append. */
+gboolean km_place_suits(const char *candidate, const char *wanted);
 
 /* verdict.c: the refusal for a unit with mismatches; always FALSE. */
 gboolean km_verdict_refuse(const KmMatch *match, GError **error);

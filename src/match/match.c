@@ -50,11 +50,14 @@ KmMatch *km_match_over(KmObject *plain, KmGround *ground, GError **error)
 	match->places = g_hash_table_new_full(NULL, NULL, NULL, km_place_free);
 	if (!km_lay_all(match, error))
 		return NULL;
+	if (!match->mismatches->len) {
+		km_witness_all(match);
+		km_witness_judge(match);
+	}
 	if (match->mismatches->len) {
 		km_verdict_refuse(match, error);
 		return NULL;
 	}
-	km_witness_all(match);
 	return g_steal_pointer(&match);
 }
 

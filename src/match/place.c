@@ -40,6 +40,11 @@ static guint suitability(const char *candidate, const char *wanted)
 	return stem_length(candidate) == length && strncmp(candidate, wanted, length) == 0;
 }
 
+gboolean km_place_suits(const char *candidate, const char *wanted)
+{
+	return suitability(candidate, wanted) > 0;
+}
+
 static gboolean name_exactly(const KmMatch *match, const KmSymbol *symbol, guint64 address, KmPlace *place,
 			     GError **error)
 {

@@ -40,28 +40,19 @@ static char *list_functions(const KmMatch *match)
 	return g_string_free(text, FALSE);
 }
 
-static char *describe_compilers(const char *ours, const char *theirs)
-{
-	if (!ours || !theirs)
-		return g_strdup("probably another compiler package or another config");
-	return g_strdup_printf("probably another compiler package or another config: compiled here by %s, there by %s",
-			       ours, theirs);
-}
-
 static char *usual_meaning(const KmMatch *match)
 {
 	g_autofree char *ours = km_verdict_compiler(match->plain);
 	const char *theirs = match->ground->ops->compiler(match->ground);
 	guint all = match->compared + match->mismatches->len;
-	gboolean other = ours && theirs && strcmp(package_of(ours), package_of(theirs)) != 0;
-	if (other)
-		return g_strdup_printf("another compiler: compiled here by %s, there by %s; install that one", ours,
-				       theirs);
+	if (ours && theirs && strcmp(package_of(ours), package_of(theirs)) != 0)
+		return g_strdup_printf("compiled here by %s, there by %s: install that compiler", ours, theirs);
 	if (!match->compared && all > 1)
 		return g_strdup("nothing of it matches: another kernel version or another config");
-	if (match->mismatches->len * 4 > all && all > 4)
-		return describe_compilers(ours, theirs);
-	return g_strdup("probably another source version or another config than the kernel was built from");
+	if (match->mismatches->len * 2 > all && all > 2)
+		return g_strdup("most of it differs: another kernel version or another config");
+	return g_strdup_printf("the source is of another version, or the config%s differs from the kernel's",
+			       ours && theirs ? "" : " or the compiler package");
 }
 
 gboolean km_verdict_refuse(const KmMatch *match, GError **error)

@@ -110,6 +110,48 @@ static void ask_names(KmMatch *match)
 	}
 }
 
+/* Does the ground name all data of the section as it would be if the section started at base? */
+static gboolean names_agree(const KmMatch *match, const KmSection *section, guint64 base)
+{
+	g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(KmName));
+	for (guint i = 0; i < match->plain->symbols->len; i++) {
+		const KmSymbol *symbol = match->plain->symbols->pdata[i];
+		if (symbol->section != section || symbol->type != STT_OBJECT)
+			continue;
+		gboolean found = FALSE;
+		g_array_set_size(names, 0);
+		match->ground->ops->names_at(match->ground, base + symbol->value, names);
+		for (guint k = 0; k < names->len; k++)
+			found |= km_place_suits(g_array_index(names, KmName, k).name, symbol->name);
+		if (!found)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+/*
+ * A data section that neither code nor global names lead to: the one place where everything in it has its name. Asked through
+ * a local name that occurs once.
+ */
+static void ask_local_names(KmMatch *match)
+{
+	g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(KmName));
+	for (guint i = 0; i < match->plain->symbols->len; i++) {
+		const KmSymbol *symbol = match->plain->symbols->pdata[i];
+		if (symbol->type != STT_OBJECT || symbol->bind != STB_LOCAL || !symbol->section ||
+		    !(symbol->section->flags & SHF_ALLOC) || km_lay_is_pooled(symbol->section) ||
+		    match->lays[symbol->section->index].spot.known)
+			continue;
+		g_array_set_size(names, 0);
+		match->ground->ops->named(match->ground, symbol->name, names);
+		if (names->len != 1)
+			continue;
+		guint64 base = g_array_index(names, KmName, 0).address - symbol->value;
+		if (names_agree(match, symbol->section, base))
+			tell(&match->lays[symbol->section->index].spot, base, NULL, 0);
+	}
+}
+
 void km_witness_all(KmMatch *match)
 {
 	gboolean progress;
@@ -119,7 +161,78 @@ void km_witness_all(KmMatch *match)
 		ask_names(match);
 		progress = follow_known(match);
 		progress |= km_lay_settle(match);
+		if (!progress) {
+			ask_local_names(match);
+			progress = follow_known(match);
+		}
 	} while (progress);
+}
+
+/* The function that the offset of a text section is in, or NULL. */
+static const KmSymbol *function_at(const KmMatch *match, const KmSection *section, guint64 offset)
+{
+	if (!section || !km_section_is_text(section))
+		return NULL;
+	const KmSymbol *f = km_object_symbol_at(match->plain, section, offset);
+	return f && f->type == STT_FUNC ? f : NULL;
+}
+
+/* It was counted as equal so far. */
+static void take_back(KmMatch *match, const KmSymbol *f, char *why)
+{
+	match->compared -= !match->differs[f->index];
+	km_lay_mismatch(match, f, why);
+}
+
+/* Two functions disagree where something is: one of them is not compiled from this source. */
+static void judge_conflict(KmMatch *match, const KmSpot *spot, const char *name)
+{
+	const KmSymbol *one = function_at(match, spot->by, spot->by_offset);
+	const KmSymbol *two = function_at(match, spot->other_by, spot->other_offset);
+	if (!spot->conflict || !two || (spot->by && !one))
+		return;
+	gint64 off = (gint64)(spot->other - spot->address);
+	take_back(match, two,
+		  g_strdup_printf("refers at +0x%" G_GINT64_MODIFIER "x to %s, but %" G_GINT64_FORMAT
+				  " bytes off from where %s has it",
+				  spot->other_offset - two->value, name, off, one ? one->name : "its name"));
+}
+
+/* The ground knows the name, elsewhere, and calls what stands here otherwise: the source says another thing than the code. */
+static void judge_name(KmMatch *match, const KmSymbol *symbol, const KmSpot *spot, guint64 address)
+{
+	g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(KmName));
+	const KmSymbol *f = function_at(match, spot->by, spot->by_offset);
+	if (!spot->known || spot->conflict || !f || !*symbol->name)
+		return;
+	match->ground->ops->names_at(match->ground, address, names);
+	guint here = names->len;
+	for (guint i = 0; i < here; i++)
+		if (km_place_suits(g_array_index(names, KmName, i).name, symbol->name))
+			return;
+	match->ground->ops->named(match->ground, symbol->name, names);
+	if ((here == names->len && !match->ground->complete) || (!here && !symbol->section))
+		return;
+	take_back(match, f,
+		  g_strdup_printf("refers at +0x%" G_GINT64_MODIFIER "x to %s, there to %s", spot->by_offset - f->value,
+				  symbol->name,
+				  here ? g_array_index(names, KmName, 0).name : "something without a name"));
+}
+
+void km_witness_judge(KmMatch *match)
+{
+	for (guint i = 0; i < match->plain->sections->len; i++)
+		judge_conflict(match, &match->lays[i].spot, ((KmSection *)match->plain->sections->pdata[i])->name);
+	for (guint i = 0; i < match->plain->symbols->len; i++) {
+		const KmSymbol *symbol = match->plain->symbols->pdata[i];
+		guint64 value;
+		const KmSpot *spot = spot_of(match, symbol, &value);
+		if (symbol->type == STT_SECTION || match->plain->arch->is_annotation(symbol) || !spot)
+			continue;
+		if (spot == &match->spots[i])
+			judge_conflict(match, spot, symbol->name);
+		judge_name(match, symbol, spot, spot->address + value);
+	}
 }
 
 static char *describe_witness(const KmMatch *match, const KmSection *by, guint64 offset)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/run.h"
 #include "image/image.h"
 #include "match/match.h"
 
@@ -62,8 +63,7 @@ static World *world_new(const char *unit, const char *in_image_flags, const char
 	World *w = g_new0(World, 1);
 	w->dir = km_tempdir_new(NULL, "test-match", NULL);
 	w->unit = fake_image_compile(w->dir, "unit.c", unit, in_image_flags);
-	w->other =
-		fake_image_compile(w->dir, "other.c", other_text, NULL);
+	w->other = fake_image_compile(w->dir, "other.c", other_text, NULL);
 	g_autofree char *fentry =
 		fake_image_compile(w->dir, "fentry.S", "\t.globl __fentry__\n__fentry__: ret\n", NULL);
 	const char *const objects[] = { w->other, w->unit, fentry, NULL };
@@ -227,8 +227,9 @@ static void test_one_differs(void)
 	g_autoptr(World) w = world_new(unit_text, NULL, "-DVARIANT");
 	g_autoptr(GError) error = NULL;
 	g_assert_null(km_match_new(w->plain, "vmlinux", w->image, NULL, &error));
-	assert_refused(error,
-		       "*1 of 9 functions differ*: second (1 of * bytes differ from +0x*); probably another source *");
+	assert_refused(
+		error,
+		"*1 of 9 functions differ*: second (1 of * bytes differ from +0x*); the source is of another version*");
 }
 
 static void test_all_differ(void)
@@ -285,18 +286,37 @@ static void test_ambiguous(void)
 	assert_refused(error, "*twin fits 2 places*");
 }
 
-/* Two references to one symbol which the image has at two addresses. */
-static void test_contradiction(void)
+/* Bytes outside relocations are equal, but the code refers to something else than the source. */
+static void test_other_reference(void)
 {
 	if (cannot())
 		return;
 	static const char text[] = "extern int remote, remote_two, SECOND;\n"
 				   "int one(void) { return remote; }\nint two(void) { return SECOND; }\n";
-	g_autoptr(World) w = world_new(text, "-DSECOND=remote_two", "-DSECOND=remote");
-	g_autoptr(KmMatch) match = match_new(w);
+	g_autoptr(World) both = world_new(text, "-DSECOND=remote_two", "-DSECOND=remote");
 	g_autoptr(GError) error = NULL;
-	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "remote"), &error));
-	assert_refused(error, "*remote *contradictory*one+0x*two+0x*");
+	g_assert_null(km_match_new(both->plain, "vmlinux", both->image, NULL, &error));
+	assert_refused(error,
+		       "*: 1 of 2 functions *two (refers at +0x* to remote, but * bytes off from where one has it)*");
+	g_clear_error(&error);
+	static const char single[] = "extern int SECOND;\nint two(void) { return SECOND; }\n";
+	g_autoptr(World) w = world_new(single, "-DSECOND=remote_two", "-DSECOND=remote");
+	g_assert_null(km_match_new(w->plain, "vmlinux", w->image, NULL, &error));
+	assert_refused(error, "*two (refers at +0x* to remote, there to remote_two)*");
+}
+
+/* Another member of a static structure: only the addend differs. */
+static void test_other_member(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = "static struct { int a, b, c; } state;\n"
+				   "void set(int x) { state.a = x; state.b = x; state.c = 1; }\n"
+				   "int get(void) { return state.MEMBER; }\n";
+	g_autoptr(World) w = world_new(text, "-DMEMBER=a", "-DMEMBER=b");
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(w->plain, "vmlinux", w->image, NULL, &error));
+	assert_refused(error, "*get (refers at +0x* to .bss, but * bytes off*");
 }
 
 /* Bit 1 of the key says that the build made the branch a NOP; without the bit it may not differ. */
@@ -361,6 +381,114 @@ static void test_other_architecture(void)
 	assert_refused(error, "*foreign.o is arm64 code*");
 }
 
+/* A stock module made of two units, the second of them ours. */
+static KmObject *module_new(World *w, const char *flags)
+{
+	g_autofree char *unit = fake_image_compile(w->dir, "in-module.c", unit_text, flags);
+	g_autofree char *path = g_build_filename(w->dir->path, "mod.ko", NULL);
+	const char *const argv[] = { "ld", "-r", "-o", path, w->other, unit, NULL };
+	g_autoptr(GError) error = NULL;
+	g_free(km_run_checked(argv, NULL, &error));
+	g_assert_no_error(error);
+	return read_object(path);
+}
+
+static guint64 value_in(const KmObject *module, const char *name)
+{
+	const KmSymbol *symbol = km_object_find_symbol(module, name);
+	g_assert_nonnull(symbol);
+	return symbol->value;
+}
+
+static void test_module(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmObject) module = module_new(w, NULL);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmMatch) match = km_match_new(w->plain, "mod", NULL, module, &error);
+	g_assert_no_error(error);
+	static const char *const names[] = { "first",  "second", "third",      "quiet",	   "counter", "near_data",
+					     "far",    "remote", "remote_two", "by_table", "table",   "zero_a",
+					     "zero_b", "speak",	 "say",	       "arch_hook" };
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+		const KmPlace *place = place_of(w, match, names[i]);
+		g_assert_cmpstr(place->object, ==, "mod");
+		g_assert_cmpstr(place->name, ==, names[i]);
+		g_assert_cmpuint(place->sympos, ==, 1);
+		g_assert_cmphex(place->address, ==, value_in(module, names[i]));
+	}
+	const KmPlace *twin = place_of(w, match, "twin");
+	g_assert_cmpuint(twin->sympos, ==, 2);
+	g_assert_false(twin->unique);
+	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "early"), &error));
+	assert_refused(error, "*early lies in init memory of mod*");
+}
+
+static void test_module_patchable(void)
+{
+	if (cannot())
+		return;
+	const char *hooked = "-pg -mfentry -mrecord-mcount";
+	g_autoptr(World) w = world_new(unit_text, hooked, hooked);
+	g_autoptr(KmObject) module = module_new(w, hooked);
+	g_autoptr(KmMatch) match = km_match_new(w->plain, "mod", NULL, module, NULL);
+	g_assert_nonnull(match);
+	g_assert_true(place_of(w, match, "first")->patchable);
+	g_assert_true(place_of(w, match, "twin")->patchable);
+	/* The module does not define the hook: it imports it. */
+	const KmPlace *hook = place_of(w, match, "__fentry__");
+	g_assert_cmpstr(hook->object, ==, "");
+	g_assert_cmpstr(hook->name, ==, "__fentry__");
+}
+
+static void test_module_differs(void)
+{
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, NULL, NULL);
+	g_autoptr(KmObject) module = module_new(w, "-DVARIANT");
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_new(w->plain, "mod", NULL, module, &error));
+	assert_refused(error, "*1 of 9 functions differ from the module *second (1 of * bytes differ*");
+}
+
+/* Same bytes, same relocations, another symbol. */
+static void test_module_other_reference(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = "extern int remote, remote_two, far(int);\nint two(void) { return far(SECOND); }\n";
+	g_autoptr(World) w = world_new(text, "-DSECOND=remote", "-DSECOND=remote");
+	g_autofree char *path = fake_image_compile(w->dir, "two.c", text, "-DSECOND=remote_two");
+	g_autoptr(KmObject) module = read_object(path);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmMatch) match = km_match_new(w->plain, "mod", NULL, module, &error);
+	assert_refused(error, "*two (refers at +0x* to remote, there to remote_two)*");
+}
+
+/* Another relocation inside a function: bytes under a mask must not hide it. */
+static void test_module_other_layout(void)
+{
+	if (cannot())
+		return;
+	static const char text[] =
+		"\t.text\n\t.globl f\n\t.type f, @function\nf:\n#ifdef LAYOUT\n\t.byte 0xe8\n"
+		"\t.long x - .\n\tcmp $0, %eax\n#else\n\t.byte 0xe8\n\t.long 0\n\tcmp $0, %eax\n#endif\n"
+		"\tret\n\t.size f, . - f\n";
+	g_autoptr(World) w = world_new("int x;\n", NULL, NULL);
+	g_autofree char *with = fake_image_compile(w->dir, "with.S", text, "-DLAYOUT");
+	g_autofree char *without = fake_image_compile(w->dir, "without.S", text, NULL);
+	for (guint i = 0; i < 2; i++) {
+		g_autoptr(KmObject) plain = read_object(i ? with : without);
+		g_autoptr(KmObject) module = read_object(i ? without : with);
+		g_autoptr(GError) error = NULL;
+		g_autoptr(KmMatch) match = km_match_new(plain, "mod", NULL, module, &error);
+		assert_refused(error, "*f (other relocations*");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -375,9 +503,15 @@ int main(int argc, char **argv)
 	g_test_add_func("/match/not-there", test_not_there);
 	g_test_add_func("/match/shifted", test_shifted);
 	g_test_add_func("/match/ambiguous", test_ambiguous);
-	g_test_add_func("/match/contradiction", test_contradiction);
+	g_test_add_func("/match/other-reference", test_other_reference);
+	g_test_add_func("/match/other-member", test_other_member);
 	g_test_add_func("/match/jump-label", test_jump_label);
 	g_test_add_func("/match/pooled", test_pooled);
 	g_test_add_func("/match/other-architecture", test_other_architecture);
+	g_test_add_func("/match/module", test_module);
+	g_test_add_func("/match/module-patchable", test_module_patchable);
+	g_test_add_func("/match/module-differs", test_module_differs);
+	g_test_add_func("/match/module-other-reference", test_module_other_reference);
+	g_test_add_func("/match/module-other-layout", test_module_other_layout);
 	return g_test_run();
 }
