@@ -13,7 +13,8 @@
 static KmSection *section(KmObject *object, const char *name, guint64 flags, const void *data, gsize size)
 {
 	KmSection *s = km_object_add_section(object, name, SHT_PROGBITS, flags, 8);
-	km_section_append(s, data, size, 8);
+	if (size)
+		km_section_append(s, data, size, 8);
 	return s;
 }
 
