@@ -72,15 +72,20 @@ static void print_output(const char *label, const char *text)
 			printf("%s%s\n", line == lines ? "" : "           ", *line);
 }
 
+static void print_again(const char *label, const char *text, const char *before)
+{
+	if (text && *text && !g_strcmp0(text, before))
+		printf("  %-8s (as before)\n", label);
+	else
+		print_output(label, text);
+}
+
 static void print_probe(const KmProbe *probe)
 {
 	printf("$ %s\n", probe->command);
 	print_output("before", probe->before);
-	print_output("after", probe->after);
-	if (g_strcmp0(probe->before, probe->removed) || !probe->removed)
-		print_output("removed", probe->removed);
-	else
-		printf("  %-8s (as before)\n", "removed");
+	print_again("after", probe->after, probe->before);
+	print_again("removed", probe->removed, probe->before);
 }
 
 static void print_report(const KmVerdict *verdict)
@@ -100,12 +105,21 @@ static void print_report(const KmVerdict *verdict)
 		printf("serial log: %s\n", verdict->log_path);
 }
 
+/* Without -k: the kernel that the first live patch was built for. */
+static KmKernel *open_kernel(const Arguments *a, GError **error)
+{
+	if (a->kernel)
+		return km_kernel_open(a->kernel, error);
+	g_autofree char *release = km_try_release(a->modules[0], error);
+	return release ? km_kernel_open(release, error) : NULL;
+}
+
 gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error)
 {
 	g_auto(Arguments) a = { 0 };
 	if (!parse(argc, argv, &a, error))
 		return FALSE;
-	g_autoptr(KmKernel) kernel = km_kernel_open(a.kernel, error);
+	g_autoptr(KmKernel) kernel = open_kernel(&a, error);
 	if (!kernel)
 		return FALSE;
 	const KmTry options = {

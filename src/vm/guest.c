@@ -78,6 +78,11 @@ const KmAnswer *km_guest_find(const GPtrArray *answers, const char *key)
 	return NULL;
 }
 
+char *km_guest_mark(const char *nonce)
+{
+	return g_strdup_printf("kmend %s: ", nonce);
+}
+
 GBytes *km_guest_init(GError **error)
 {
 	g_autoptr(GError) local = NULL;

@@ -34,5 +34,7 @@ void km_answer_free(KmAnswer *answer);
 GPtrArray *km_guest_parse(const char *data, gsize size, const char *nonce);
 /* The last answer of that key, NULL when there is none. */
 const KmAnswer *km_guest_find(const GPtrArray *answers, const char *key);
+/* What the line holds that the guest writes into its log before it loads the live patch. Caller owns. */
+char *km_guest_mark(const char *nonce);
 /* The text of the guest's /init. */
 GBytes *km_guest_init(GError **error);

@@ -17,8 +17,9 @@
 #define KVM_FIRST_LINE 6.0 /* seconds to the first console line under working KVM: well below one */
 #define KVM_BOOTED 20.0 /* seconds to the panic for want of a root: one or two */
 
+/* no_timer_check: on a busy host the emulated timer may miss the few ticks for which the kernel looks at boot, and it panics. */
 static const KmMachine machines[] = {
-	{ "x86_64", "qemu-system-x86", "q35", "max,la57=off", "ttyS0", "/dev/ttyS1" },
+	{ "x86_64", "qemu-system-x86", "q35", "max,la57=off", "no_timer_check", "ttyS0", "/dev/ttyS1" },
 };
 
 const KmMachine *km_machine_find(const KmArch *arch, GError **error)
@@ -58,8 +59,9 @@ static char **make_argv(const KmVm *vm, const char *qemu)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_autofree char *memory = g_strdup_printf("%u", vm->memory);
-	g_autofree char *append = g_strdup_printf(
-		"console=%s panic=-1 log_buf_len=4M random.trust_cpu=on printk.devkmsg=on", vm->machine->console);
+	g_autofree char *append =
+		g_strdup_printf("console=%s panic=-1 log_buf_len=4M random.trust_cpu=on printk.devkmsg=on %s",
+				vm->machine->console, vm->accelerated ? "" : vm->machine->append);
 	g_strv_builder_add_many(argv, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M",
 				vm->machine->machine, "-smp", "2", "-m", memory, "-kernel", vm->boot_image, "-append",
 				append, NULL);
@@ -109,11 +111,15 @@ static void read_answers(KmVm *vm)
 		vm->answers = g_ptr_array_new_with_free_func((GDestroyNotify)km_answer_free);
 }
 
+/* Only what came since the live patch went in: a warning at boot must not end a probe that takes its time. */
 static gboolean said_something_fatal(const KmVm *vm)
 {
 	g_autofree char *console = read_text(vm, "console");
+	g_autofree char *mark = km_guest_mark(vm->nonce);
+	if (!strstr(console, mark))
+		return FALSE;
 	g_autoptr(GPtrArray) lines = km_log_lines(console);
-	g_autoptr(GPtrArray) problems = km_log_problems(lines, 0, 1);
+	g_autoptr(GPtrArray) problems = km_log_problems(lines, km_log_after(lines, mark), 1);
 	return problems->len > 0;
 }
 
@@ -152,7 +158,10 @@ static gboolean look(KmVm *vm, KmProcess *process, goffset *seen, double *change
 	if (now > vm->timeout)
 		return TRUE;
 	vm->end = KM_VM_STUCK;
-	return now - *changed > STUCK_SECONDS && said_something_fatal(vm);
+	if (now - *changed < STUCK_SECONDS)
+		return FALSE;
+	*changed = now;
+	return said_something_fatal(vm);
 }
 
 static void watch(KmVm *vm, KmProcess *process, KmProgress *progress)

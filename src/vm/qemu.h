@@ -11,6 +11,7 @@ typedef struct {
 	const char *package; /* Debian package of its QEMU */
 	const char *machine; /* -M */
 	const char *cpu; /* -cpu under emulation */
+	const char *append; /* more of the kernel's command line under emulation */
 	const char *console; /* the first serial port, as the kernel calls it */
 	const char *results; /* the second one, in the guest */
 } KmMachine;

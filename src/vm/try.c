@@ -52,6 +52,16 @@ static gboolean has_module(const GPtrArray *modules, const char *name)
 	return FALSE;
 }
 
+char *km_try_release(const char *module, GError **error)
+{
+	g_autoptr(KmVmModule) read = km_vm_module_read(module, error);
+	gsize length = read ? strcspn(read->vermagic, " ") : 0;
+	if (length)
+		return g_strndup(read->vermagic, length);
+	return read ? km_fail_null(error, "%s does not say for which kernel it was built: it has no vermagic", module)
+		    : NULL;
+}
+
 /* Better said before booting than by insmod's "invalid module format" after. */
 static gboolean check_patch(const Job *job, const KmVmModule *patch, GError **error)
 {

@@ -30,11 +30,6 @@ void km_verdict_free(KmVerdict *verdict)
 	g_free(verdict);
 }
 
-char *km_verdict_mark(const char *nonce)
-{
-	return g_strdup_printf("kmend %s: ", nonce);
-}
-
 char *km_probe_key(const char *phase, guint n)
 {
 	return g_strdup_printf("%s/%03u", phase, n);
@@ -202,7 +197,7 @@ static char *find_why(const KmVm *vm, const KmVerdict *verdict, guint from)
 
 KmVerdict *km_verdict_new(const KmVm *vm, const char *const *probes)
 {
-	g_autofree char *mark = km_verdict_mark(vm->nonce);
+	g_autofree char *mark = km_guest_mark(vm->nonce);
 	KmVerdict *verdict = g_new0(KmVerdict, 1);
 	verdict->probes = collect_probes(vm, probes);
 	verdict->log = collect_log(vm, mark);

@@ -7,7 +7,5 @@
 
 /* vm: after km_vm_run(). probes: the commands, NULL-ended, may be NULL. Never NULL. */
 KmVerdict *km_verdict_new(const KmVm *vm, const char *const *probes);
-/* The line that the guest writes into its log before it loads the live patch. Caller owns. */
-char *km_verdict_mark(const char *nonce);
 /* "before/003": the key of a probe's answer. Caller owns. */
 char *km_probe_key(const char *phase, guint n);

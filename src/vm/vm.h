@@ -34,6 +34,9 @@ typedef struct {
 	double seconds;
 } KmVerdict;
 
+/* The release of the kernel that a live patch was built for, from its vermagic. Caller owns. */
+char *km_try_release(const char *module, GError **error);
+
 /* An error only when the VM could not be run at all; a failing live patch is a verdict. */
 KmVerdict *km_try(KmKernel *kernel, const KmTry *options, KmProgress *progress, GError **error);
 void km_verdict_free(KmVerdict *verdict);

@@ -32,3 +32,7 @@ says "dummy"
 says "inet_diag"
 says "pass:"
 says_not "this has been live patched"
+
+# Without -k it is the kernel that the module was built for.
+"$KMEND" try lp_first.ko >out 2>&1 || die "the module's own kernel is not found"
+says "pass:"
