@@ -35,12 +35,6 @@ static gsize run_around(const KmImage *image, gsize pos, guint64 info, gsize *st
 	return (end - pos) / RECORD;
 }
 
-static int compare_pointers(gconstpointer a, gconstpointer b)
-{
-	const KmPointer *x = a, *y = b;
-	return x->place < y->place ? -1 : x->place > y->place;
-}
-
 static void add_pointer(KmImage *image, guint64 place, guint64 value)
 {
 	KmPointer pointer = { place, value };
@@ -86,7 +80,7 @@ static void take_run(KmImage *image, gsize start, gsize n)
 		add_pointer(image, km_image_get_u64(image, p), km_image_get_u64(image, p + 16));
 	}
 	take_symbolic(image, start, start + n * RECORD);
-	g_array_sort(image->pointers, compare_pointers);
+	km_image_sort_pointers(image);
 }
 
 void km_flat_pointers(KmImage *image)

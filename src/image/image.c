@@ -56,6 +56,19 @@ static int compare_pointers(gconstpointer a, gconstpointer b)
 	return compare_values(((const KmPointer *)a)->place, ((const KmPointer *)b)->place);
 }
 
+void km_image_sort_pointers(KmImage *image)
+{
+	const KmPointer *all = (const KmPointer *)(void *)image->pointers->data;
+	guint n = image->pointers->len;
+	/* Linkers sort them, mostly. */
+	for (guint i = 1; i < n; i++) {
+		if (all[i - 1].place <= all[i].place)
+			continue;
+		g_array_sort(image->pointers, compare_pointers);
+		return;
+	}
+}
+
 static int compare_ranges(gconstpointer a, gconstpointer b)
 {
 	const KmRange *x = a, *y = b;
@@ -154,7 +167,7 @@ static gboolean read_elf(KmImage *image, GError **error)
 	gboolean ok = check_header(image, elf, error);
 	elf_end(elf);
 	g_array_sort(image->ranges, compare_ranges);
-	g_array_sort(image->pointers, compare_pointers);
+	km_image_sort_pointers(image);
 	return ok && km_kallsyms_read(image, error);
 }
 
@@ -258,6 +271,8 @@ void km_image_free(KmImage *image)
 	g_free(image->banner);
 	g_free(image->release);
 	g_clear_pointer(&image->by_name, g_hash_table_unref);
+	g_clear_pointer(&image->lookups, g_hash_table_unref);
+	g_free(image->next);
 	g_clear_pointer(&image->by_address, g_hash_table_unref);
 	g_clear_pointer(&image->export_by_name, g_hash_table_unref);
 	g_clear_pointer(&image->exports, g_array_unref);
@@ -360,23 +375,31 @@ const KmKsym *km_image_find(const KmImage *image, const char *name)
 	return NULL;
 }
 
-static GArray *index_array(guint32 first)
-{
-	GArray *a = g_array_sized_new(FALSE, FALSE, sizeof(guint32), 1);
-	return g_array_append_val(a, first);
-}
-
+/* One entry per name (its first symbol) and a chain to the next of that name: 160,000 arrays would be slow to make. */
 static void build_name_index(KmImage *image)
 {
-	image->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
-	for (guint32 i = 0; i < image->kallsyms.n; i++) {
+	gsize n = image->kallsyms.n;
+	image->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+	image->lookups = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_array_unref);
+	image->next = g_new0(guint32, n);
+	for (gsize i = n; i-- > 0;) {
 		char *name = (char *)image->kallsyms.symbols[i].name;
-		GArray *same = g_hash_table_lookup(image->by_name, name);
-		if (same)
-			g_array_append_val(same, i);
-		else
-			g_hash_table_insert(image->by_name, name, index_array(i));
+		image->next[i] = GPOINTER_TO_UINT(g_hash_table_lookup(image->by_name, name));
+		g_hash_table_insert(image->by_name, name, GUINT_TO_POINTER((guint32)i + 1));
 	}
+}
+
+static GArray *collect_named(const KmImage *image, const char *name)
+{
+	guint32 i = GPOINTER_TO_UINT(g_hash_table_lookup(image->by_name, name));
+	if (!i)
+		return NULL;
+	GArray *found = g_array_sized_new(FALSE, FALSE, sizeof(guint32), 1);
+	for (; i; i = image->next[i - 1]) {
+		guint32 index = i - 1;
+		g_array_append_val(found, index);
+	}
+	return found;
 }
 
 const GArray *km_image_lookup(const KmImage *image, const char *name)
@@ -385,7 +408,11 @@ const GArray *km_image_lookup(const KmImage *image, const char *name)
 	g_mutex_lock(&self->lock);
 	if (!self->by_name)
 		build_name_index(self);
-	const GArray *found = g_hash_table_lookup(self->by_name, name);
+	GArray *found = g_hash_table_lookup(self->lookups, name);
+	if (!found && (found = collect_named(self, name))) {
+		const KmKsym *first = &self->kallsyms.symbols[g_array_index(found, guint32, 0)];
+		g_hash_table_insert(self->lookups, (gpointer)first->name, found);
+	}
 	g_mutex_unlock(&self->lock);
 	return found;
 }

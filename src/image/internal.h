@@ -41,7 +41,9 @@ struct KmImage {
 	char *banner, *release;
 
 	GMutex lock; /* guards what is built when first asked for: questions come from several threads */
-	GHashTable *by_name; /* name -> GArray of guint32 */
+	GHashTable *by_name;	/* name -> index + 1 of its first symbol */
+	guint32 *next;		/* per symbol: index + 1 of the next of its name, 0 at the end */
+	GHashTable *lookups;	/* name -> GArray of guint32, those asked for */
 	GHashTable *by_address; /* address -> GArray of guint32, those asked for */
 	GArray *exports; /* of KmExport */
 	GHashTable *export_by_name;
@@ -51,6 +53,8 @@ struct KmImage {
 
 guint32 km_image_get_u32(const KmImage *image, const guint8 *p);
 guint64 km_image_get_u64(const KmImage *image, const guint8 *p);
+/* Put image->pointers in order, after filling it. */
+void km_image_sort_pointers(KmImage *image);
 /* The pointer stored at address, self-relocation applied. FALSE when the file has no bytes there. */
 gboolean km_image_pointer(const KmImage *image, guint64 address, guint64 *value);
 /* The first symbol of that name without building the index; NULL when there is none. */
