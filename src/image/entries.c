@@ -6,6 +6,10 @@
  */
 #include "image/internal.h"
 
+#define MAX_PAD 256
+/* A hook call is at most this far behind the label (ppc64le sets up its TOC first). */
+#define MAX_PROLOGUE 16
+
 static int compare_entries(gconstpointer a, gconstpointer b)
 {
 	guint64 x = *(const guint64 *)a, y = *(const guint64 *)b;
@@ -35,9 +39,36 @@ static GArray *read_entries(const KmImage *image)
 	return entries->len ? g_steal_pointer(&entries) : NULL;
 }
 
+/* Bytes from address to the next symbol; 0 when it is not near, or address is at the start of a function as it is. */
+static guint distance_to_next(const KmImage *image, guint64 address)
+{
+	gsize n;
+	const KmKsym *all = km_image_symbols(image, &n), *nearest = km_image_nearest(image, address),
+		     *next = nearest + 1;
+	if (address - nearest->address <= MAX_PROLOGUE)
+		return 0;
+	return next < all + n && next->address - address < MAX_PAD ? (guint)(next->address - address) : 0;
+}
+
+/*
+ * Where functions have room before their label too (arm64 with DYNAMIC_FTRACE_WITH_CALL_OPS), the record is of the room's start.
+ * It is the same distance for all of them, which no other scheme has. Then move the records to the labels.
+ */
+static void skip_pads(const KmImage *image, GArray *entries)
+{
+	guint seen[MAX_PAD] = { 0 };
+	for (guint i = 0; i < entries->len; i++)
+		seen[distance_to_next(image, g_array_index(entries, guint64, i))]++;
+	for (guint pad = 1; pad < MAX_PAD; pad++)
+		for (guint i = 0; seen[pad] > entries->len / 2 && i < entries->len; i++)
+			g_array_index(entries, guint64, i) += pad;
+}
+
 void km_entries_read(KmImage *image)
 {
 	image->entries = read_entries(image);
+	if (image->entries)
+		skip_pads(image, image->entries);
 	image->entries_done = TRUE;
 }
 

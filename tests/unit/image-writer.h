@@ -21,6 +21,7 @@ typedef struct {
 	guint64 base; /* link address of the image */
 	gboolean zero_base; /* a relocatable kernel: the base is left to a relocation */
 	gboolean absolute_exports;
+	guint entry_pad; /* records are that much before the label, not 4 behind it */
 	gsize base_at; /* out: offset in the kallsyms bytes */
 } Writer;
 
@@ -260,7 +261,8 @@ static inline GBytes *make_image(Writer *w, guint16 machine)
 	add_exports(parts, w, "", "alpha", 20);
 	add_exports(parts, w, "_gpl", "beta", 30);
 	GByteArray *entries = add_part(parts, "__mcount_loc", w->base + 0x300000, SHF_ALLOC);
-	put(entries, symbol_address(w, 40) + 4, 8, w->big_endian);
-	put(entries, symbol_address(w, 20) + 4, 8, w->big_endian);
+	guint64 distance = w->entry_pad ? -(guint64)w->entry_pad : 4;
+	put(entries, symbol_address(w, 40) + distance, 8, w->big_endian);
+	put(entries, symbol_address(w, 20) + distance, 8, w->big_endian);
 	return make_elf(parts, machine, w->big_endian);
 }

@@ -144,6 +144,19 @@ static void test_entries(void)
 	g_assert_cmpint(km_image_entry_count(image), ==, 2);
 }
 
+/* Records of pads before the labels belong to the functions behind them. */
+static void test_entries_in_pads(void)
+{
+	g_autoptr(GError) error = NULL;
+	Writer w = { .layout = NEW, .base = BASE, .entry_pad = 8 };
+	g_autoptr(GBytes) bytes = make_image(&w, arch_of(FALSE)->machine);
+	g_autoptr(KmImage) image = open_bytes(bytes, &error);
+	g_assert_no_error(error);
+	guint64 yes = symbol_address(&w, 40);
+	g_assert_cmpint(km_image_has_entry(image, yes, yes + 0x20), ==, 1);
+	g_assert_cmpint(km_image_has_entry(image, yes - 0x20, yes), ==, 0);
+}
+
 /* --- wrappers --- */
 
 typedef GByteArray *(*Compressor)(const guint8 *data, gsize size);
@@ -525,6 +538,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/image/bytes", test_bytes);
 	g_test_add_func("/image/exports", test_exports);
 	g_test_add_func("/image/entries", test_entries);
+	g_test_add_func("/image/entries-in-pads", test_entries_in_pads);
 	g_test_add_func("/image/wrappers", test_wrappers);
 	g_test_add_func("/image/flat", test_flat);
 	g_test_add_func("/image/foreign", test_foreign);
