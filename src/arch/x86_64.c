@@ -106,8 +106,10 @@ static guint decode_at(csh handle, cs_insn *insn, const GByteArray *code, gsize 
 	guint64 address = start;
 	if (!cs_disasm_iter(handle, &p, &left, &address, insn))
 		return 0;
+	/* The displacement follows the ModRM byte; Capstone 4 says 2 for its size after an operand size prefix: not asked. */
 	const cs_x86_encoding *encoding = &insn->detail->x86.encoding;
-	if (encoding->disp_size != 4 || start + encoding->disp_offset != offset || start + insn->size < offset + 4)
+	guint64 end = start + insn->size;
+	if (!encoding->modrm_offset || start + encoding->modrm_offset + 1 != offset || end < offset + 4)
 		return 0;
 	return (guint)(start + insn->size - offset);
 }

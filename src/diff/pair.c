@@ -88,13 +88,33 @@ static gboolean has_name(const KmItem *item, gconstpointer name)
 	return item->name == name;
 }
 
+/* clang's "foo.count" beside "foo.count.1": the first of several static locals, so its name means no more than theirs. */
+static gboolean has_numbered(const GPtrArray *items)
+{
+	for (guint i = 0; i < items->len; i++) {
+		const KmItem *item = items->pdata[i];
+		if (item->name != item->base)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static gboolean is_known_by_name(const Group *group, const KmItem *item)
+{
+	if (item->kind == KM_ITEM_OUTSIDE)
+		return TRUE;
+	if (item->name != item->base)
+		return FALSE;
+	return item->kind != KM_ITEM_DATA || item->symbol->bind != STB_LOCAL ||
+	       !(has_numbered(group->original) || has_numbered(group->patched));
+}
+
 /* "vfs_read", "proc_root": one of that very name on each side. "count.5" is another matter: the number means nothing. */
 static void pair_names(Group *group)
 {
 	for (guint i = 0; i < group->original->len; i++) {
 		KmItem *a = group->original->pdata[i];
-		if (a->twin || (a->name != a->base && a->kind != KM_ITEM_OUTSIDE) ||
-		    only(group->original, has_name, a->name) != a)
+		if (a->twin || !is_known_by_name(group, a) || only(group->original, has_name, a->name) != a)
 			continue;
 		KmItem *b = only(group->patched, has_name, a->name);
 		if (b)
@@ -184,11 +204,17 @@ static gboolean could_pair(const KmItem *a, const KmItem *b)
 	return a->kind == b->kind && a->base == b->base && wants_twin(a) && wants_twin(b);
 }
 
-static gboolean could_align(Pairing *pairing, const KmRef *a, const KmRef *b)
+enum { NO_MATCH = 0, WEAK_MATCH = 1, STRONG_MATCH = 3 };
+
+/* How well do they fit? A static local of the same name but other content is a last resort: it may be a new one. */
+static guint fit(Pairing *pairing, const KmRef *a, const KmRef *b)
 {
 	if (a->item->constant && b->item->constant && !wants_twin(a->item))
-		return a->item->kind == b->item->kind && km_refs_same_target(pairing->comparison, a, b);
-	return could_pair(a->item, b->item);
+		return a->item->kind == b->item->kind && km_refs_same_target(pairing->comparison, a, b) ? STRONG_MATCH
+													: NO_MATCH;
+	if (!could_pair(a->item, b->item))
+		return NO_MATCH;
+	return a->item->twin || km_items_same_shape(a->item, b->item) ? STRONG_MATCH : WEAK_MATCH;
 }
 
 typedef struct {
@@ -267,22 +293,26 @@ static gboolean has_open_refs(const GPtrArray *refs)
 	return FALSE;
 }
 
-/* Longest common subsequence of what two changed functions refer to, from their tails; cells hold its length. */
+/* The alignment of what two changed functions refer to that fits best in all, from their tails; cells hold its worth. */
 static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, const GPtrArray *b, guint from,
 			 guint a_end, guint b_end)
 {
 	guint rows = a_end - from, columns = b_end - from;
 	if (!rows || !columns || (guint64)rows * columns > 4000000)
 		return;
-	g_autofree guint16 *cells = g_new0(guint16, (gsize)(rows + 1) * (columns + 1));
+	g_autofree guint32 *cells = g_new0(guint32, (gsize)(rows + 1) * (columns + 1));
 #define CELL(i, k) cells[(gsize)(i) * (columns + 1) + (k)]
-	for (guint i = rows; i-- > 0;)
-		for (guint k = columns; k-- > 0;)
-			CELL(i, k) = could_align(pairing, a->pdata[from + i], b->pdata[from + k])
-					     ? (guint16)(CELL(i + 1, k + 1) + 1)
-					     : MAX(CELL(i + 1, k), CELL(i, k + 1));
+	for (guint i = rows; i-- > 0;) {
+		for (guint k = columns; k-- > 0;) {
+			guint worth = fit(pairing, a->pdata[from + i], b->pdata[from + k]);
+			CELL(i, k) = MAX(CELL(i + 1, k), CELL(i, k + 1));
+			if (worth)
+				CELL(i, k) = MAX(CELL(i, k), CELL(i + 1, k + 1) + worth);
+		}
+	}
 	for (guint i = 0, k = 0; i < rows && k < columns;) {
-		if (could_align(pairing, a->pdata[from + i], b->pdata[from + k]))
+		guint worth = fit(pairing, a->pdata[from + i], b->pdata[from + k]);
+		if (worth && CELL(i, k) == CELL(i + 1, k + 1) + worth)
 			vote(ballot, a->pdata[from + i++], b->pdata[from + k++]);
 		else if (CELL(i + 1, k) >= CELL(i, k + 1))
 			i++;
@@ -296,11 +326,11 @@ static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, c
 static void align(Pairing *pairing, Ballot *ballot, const GPtrArray *a, const GPtrArray *b)
 {
 	guint from = 0, a_end = a->len, b_end = b->len;
-	while (from < a_end && from < b_end && could_align(pairing, a->pdata[from], b->pdata[from])) {
+	while (from < a_end && from < b_end && fit(pairing, a->pdata[from], b->pdata[from]) == STRONG_MATCH) {
 		vote(ballot, a->pdata[from], b->pdata[from]);
 		from++;
 	}
-	while (a_end > from && b_end > from && could_align(pairing, a->pdata[a_end - 1], b->pdata[b_end - 1]))
+	while (a_end > from && b_end > from && fit(pairing, a->pdata[a_end - 1], b->pdata[b_end - 1]) == STRONG_MATCH)
 		vote(ballot, a->pdata[--a_end], b->pdata[--b_end]);
 	align_middle(pairing, ballot, a, b, from, a_end, b_end);
 }

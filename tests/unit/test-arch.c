@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables of architectures, and what a field says about its symbol. */
+#include <string.h>
+
+#include "elf/object.h"
+
+static void test_lookup(void)
+{
+	for (const KmArch *const *a = km_arch_all(); *a; a++) {
+		g_assert_true(km_arch_by_name((*a)->name) == *a);
+		g_assert_true(km_arch_by_name((*a)->debian) == *a);
+		g_assert_true(km_arch_by_elf((*a)->machine, (*a)->big_endian) == *a);
+		g_assert_null(km_arch_by_elf((*a)->machine, !(*a)->big_endian));
+	}
+	g_assert_null(km_arch_by_name("vax"));
+}
+
+/* Rows ascend, are named, and write no bit outside their field. */
+static void test_tables(void)
+{
+	for (const KmArch *const *a = km_arch_all(); *a; a++) {
+		for (const KmRelocInfo *row = (*a)->relocs; row->name; row++) {
+			g_assert_true(!row[1].name || row[1].type > row->type);
+			g_assert_true(g_str_has_prefix(row->name, "R_"));
+			g_assert_true(row->size == 8 || row->mask >> (8 * row->size) == 0);
+			g_assert_true(!row->size == !row->mask);
+			g_assert_true(km_arch_reloc(*a, row->type) == row);
+		}
+		g_assert_cmpuint(km_arch_reloc(*a, (*a)->abs64)->size, ==, 8);
+		g_assert_cmpuint(km_arch_reloc(*a, (*a)->pc32)->size, ==, 4);
+		g_assert_null(km_arch_reloc(*a, 99999));
+	}
+}
+
+typedef struct {
+	const char *what;
+	guint8 code[16];
+	guint size;
+	guint field;
+	gint64 addend;
+	gint64 expected;
+} Bias;
+
+static const Bias biases[] = {
+	{ "call x", { 0xe8 }, 5, 1, -4, 0 },
+	{ "jne x", { 0x0f, 0x85 }, 6, 2, -4, 0 },
+	{ "mov x(%rip),%eax", { 0x8b, 0x05 }, 6, 2, -4, 0 },
+	{ "mov x+8(%rip),%rax", { 0x48, 0x8b, 0x05 }, 7, 3, 4, 8 },
+	{ "cmpb $1,x(%rip)", { 0x80, 0x3d, 0, 0, 0, 0, 1 }, 7, 2, -5, 0 },
+	{ "cmpl $1,x(%rip)", { 0x83, 0x3d, 0, 0, 0, 0, 1 }, 7, 2, -5, 0 },
+	{ "movw $1,x(%rip)", { 0x66, 0xc7, 0x05, 0, 0, 0, 0, 1, 0 }, 9, 3, -6, 0 },
+	{ "movl $1,x(%rip)", { 0xc7, 0x05, 0, 0, 0, 0, 1 }, 10, 2, -8, 0 },
+	{ "movq $1,x+16(%rip)", { 0x48, 0xc7, 0x05, 0, 0, 0, 0, 1 }, 11, 3, 8, 16 },
+	{ "testb $1,x(%rip)", { 0xf6, 0x05, 0, 0, 0, 0, 1 }, 7, 2, -5, 0 },
+	{ "notb x(%rip)", { 0xf6, 0x15 }, 6, 2, -4, 0 },
+	{ "imul $3,x(%rip),%eax", { 0x6b, 0x05, 0, 0, 0, 0, 3 }, 7, 2, -5, 0 },
+	{ "bts $3,x(%rip)", { 0x0f, 0xba, 0x2d, 0, 0, 0, 0, 3 }, 8, 3, -5, 0 },
+	{ "lock incl x(%rip)", { 0xf0, 0xff, 0x05 }, 7, 3, -4, 0 },
+};
+
+static void test_x86_bias(void)
+{
+	const KmArch *arch = km_arch_by_name("x86_64");
+	for (gsize i = 0; i < G_N_ELEMENTS(biases); i++) {
+		const Bias *b = &biases[i];
+		g_autoptr(KmObject) object = km_object_new(arch, "x.o");
+		KmSection *text = km_object_add_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 1);
+		KmSymbol *x = km_object_add_symbol(object, "x", STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+		const guint8 around[4] = { 0x90, 0x90, 0x90, 0x90 };
+		km_section_append(text, around, 4, 1);
+		km_section_append(text, b->code, b->size, 1);
+		km_section_append(text, around, 4, 1);
+		km_section_add_reloc(text, 4 + b->field, arch->pc32, x, b->addend);
+		g_test_message("%s", b->what);
+		g_assert_cmpint(arch->target_offset(text, 0), ==, b->expected);
+	}
+}
+
+static void test_data_has_no_bias(void)
+{
+	for (const KmArch *const *a = km_arch_all(); *a; a++) {
+		g_autoptr(KmObject) object = km_object_new(*a, "x.o");
+		KmSection *data = km_object_add_section(object, ".data", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 1);
+		KmSymbol *x = km_object_add_symbol(object, "x", STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+		km_section_append(data, NULL, 16, 1);
+		km_section_add_reloc(data, 4, (*a)->pc32, x, 12);
+		g_assert_cmpint((*a)->target_offset(data, 0), ==, 12);
+	}
+}
+
+typedef struct {
+	const char *arch;
+	guint32 type;
+	guint8 field[8];
+	gint64 addend;
+	guint64 value;
+} Linked;
+
+/* Fields as a linker writes them at 0x1000 for a symbol at value. */
+static const Linked linked[] = {
+	{ "x86_64", 2, { 0xfc, 0x0f, 0, 0 }, -4, 0x2000 },
+	{ "x86_64", 4, { 0xfc, 0xef, 0xff, 0xff }, -4, 0 },
+	{ "x86_64", 11, { 0x10, 0, 0, 0x81 }, 0x10, 0xffffffff81000000 },
+	{ "x86_64", 1, { 8, 0, 0, 0x81, 0xff, 0xff, 0xff, 0xff }, 8, 0xffffffff81000000 },
+	{ "arm64", 283, { 0, 4, 0, 0x94 }, 0, 0x2000 },
+	{ "arm64", 283, { 0xff, 0xff, 0xff, 0x97 }, 0, 0xffc },
+	{ "arm64", 280, { 0x40, 0, 0, 0x54 }, 0, 0x1008 },
+	{ "ppc64le", 10, { 1, 0x10, 0, 0x48 }, 0, 0x2000 },
+	{ "ppc64le", 10, { 0xf9, 0xff, 0xff, 0x4b }, 0, 0xff8 },
+	{ "s390x", 20, { 0, 0, 8, 1 }, 2, 0x2000 },
+	{ "s390x", 22, { 0, 0, 0, 0, 0, 0, 0x20, 4 }, 4, 0x2000 },
+};
+
+static void test_symbol_value(void)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(linked); i++) {
+		const Linked *l = &linked[i];
+		guint64 value = 0;
+		g_assert_true(km_arch_by_name(l->arch)->symbol_value(l->type, l->field, 0x1000, l->addend, &value));
+		g_assert_cmphex(value, ==, l->value);
+	}
+	guint64 untouched = 5;
+	const guint8 field[8] = { 0 };
+	g_assert_false(km_arch_by_name("arm64")->symbol_value(275, field, 0, 0, &untouched));
+	g_assert_false(km_arch_by_name("x86_64")->symbol_value(9, field, 0, 0, &untouched));
+	g_assert_cmpuint(untouched, ==, 5);
+}
+
+static void test_annotations(void)
+{
+	KmSymbol symbol = { .name = (char *)"$x.3", .type = STT_NOTYPE };
+	g_assert_true(km_arch_by_name("arm64")->is_annotation(&symbol));
+	g_assert_false(km_arch_by_name("x86_64")->is_annotation(&symbol));
+	symbol.name = (char *)".LANCHOR0";
+	g_assert_true(km_arch_by_name("s390x")->is_annotation(&symbol));
+	symbol.other = 3 << 5;
+	g_assert_cmpuint(km_arch_by_name("ppc64le")->local_entry(&symbol), ==, 8);
+	g_assert_cmpuint(km_arch_by_name("x86_64")->local_entry(&symbol), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/arch/lookup", test_lookup);
+	g_test_add_func("/arch/tables", test_tables);
+	g_test_add_func("/arch/x86-bias", test_x86_bias);
+	g_test_add_func("/arch/data-has-no-bias", test_data_has_no_bias);
+	g_test_add_func("/arch/symbol-value", test_symbol_value);
+	g_test_add_func("/arch/annotations", test_annotations);
+	return g_test_run();
+}
