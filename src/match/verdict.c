@@ -40,6 +40,14 @@ static char *list_functions(const KmMatch *match)
 	return g_string_free(text, FALSE);
 }
 
+static gboolean all_absent(const KmMatch *match)
+{
+	for (guint i = 0; i < match->mismatches->len; i++)
+		if (!g_str_has_prefix(((const KmMismatch *)match->mismatches->pdata[i])->why, "not in "))
+			return FALSE;
+	return !match->compared;
+}
+
 static char *usual_meaning(const KmMatch *match)
 {
 	g_autofree char *ours = km_verdict_compiler(match->plain);
@@ -47,6 +55,9 @@ static char *usual_meaning(const KmMatch *match)
 	guint all = match->compared + match->mismatches->len;
 	if (ours && theirs && strcmp(package_of(ours), package_of(theirs)) != 0)
 		return g_strdup_printf("compiled here by %s, there by %s: install that compiler", ours, theirs);
+	if (all_absent(match))
+		return g_strdup_printf("none of it is there: linked elsewhere, or %s is of another version or config",
+				       match->ground->owner);
 	if (!match->compared && all > 1)
 		return g_strdup("nothing of it matches: another kernel version or another config");
 	if (match->mismatches->len * 2 > all && all > 2)

@@ -87,8 +87,10 @@ static void write_tables(const char *path, char **lines)
 {
 	g_autoptr(GString) offsets = g_string_new(NULL), names = g_string_new(NULL), markers = g_string_new(NULL);
 	guint n = 0, at = 0;
-	for (; lines[n] && *lines[n]; n++) {
-		g_auto(GStrv) word = g_strsplit(lines[n], " ", 3);
+	for (; *lines && **lines; lines++) {
+		g_auto(GStrv) word = g_strsplit(*lines, " ", 3);
+		if (g_str_has_prefix(word[2], "hidden"))
+			continue;
 		g_string_append_printf(offsets, "\t.long 0x%s - " TEXT "\n", word[0]);
 		if (n % 256 == 0)
 			g_string_append_printf(markers, "\t.long %u\n", at);
@@ -96,6 +98,7 @@ static void write_tables(const char *path, char **lines)
 		g_assert_cmpuint(length, <, 128);
 		g_string_append_printf(names, "\t.byte %u\n\t.ascii \"%s%s\"\n", length, word[1], word[2]);
 		at += length + 1;
+		n++;
 	}
 	g_autoptr(GString) text = g_string_new("\t.section .kallsyms,\"a\"\n\t.balign 8\n\t.skip 64\n");
 	g_string_append_printf(text, "%s\t.balign 8\n\t.quad " TEXT "\n\t.long %u, 0\n%s\t.balign 8\n%s\t.balign 8\n",

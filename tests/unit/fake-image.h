@@ -16,7 +16,7 @@ typedef struct {
 gboolean fake_image_can(void);
 /* Compile text ("name.c" or "name.S") into dir; returns the object's path. flags may be NULL. Fails the test on errors. */
 char *fake_image_compile(const KmTempDir *dir, const char *name, const char *text, const char *flags);
-/* Link objects (NULL-ended, in this order) into an image. */
+/* Link objects (NULL-ended, in this order) into an image. Names that begin with "hidden" do not get into kallsyms. */
 FakeImage *fake_image_new(const char *const *objects);
 void fake_image_free(FakeImage *fake);
 /* The address of the only symbol of that name. */

@@ -252,7 +252,7 @@ static void test_not_there(void)
 	g_autoptr(KmObject) plain = read_object(path);
 	g_autoptr(GError) error = NULL;
 	g_assert_null(km_match_new(plain, "vmlinux", w->image, NULL, &error));
-	assert_refused(error, "*2 of 2*stranger (not in vmlinux)*nothing of it matches*");
+	assert_refused(error, "*2 of 2*stranger (not in vmlinux)*none of it is there*");
 }
 
 /* A section that only differs in what stands between its functions: one of them shifted. */
@@ -348,6 +348,26 @@ static void test_jump_label(void)
 		else
 			assert_refused(error, "*f (*differ*");
 	}
+}
+
+/* What kallsyms leaves out: data is reached from a neighbour of its own unit, functions are not. */
+static void test_nameless(void)
+{
+	if (cannot())
+		return;
+	static const char text[] = COMMON "int pad[3] = { 1, 2, 3 }; static int hidden_data[2] = { 4, 5 };\n"
+					  "static noinline int hidden_code(int x) { return hidden_data[x & 1]++; }\n"
+					  "int seen(int x) { return hidden_code(x + 1) + pad[x & 1]; }\n";
+	g_autoptr(World) w = world_new(text, "-fno-toplevel-reorder", "-fno-toplevel-reorder");
+	g_autoptr(KmMatch) match = match_new(w);
+	g_assert_cmpuint(km_match_compared(match), ==, 2);
+	const KmPlace *place = place_of(w, match, "hidden_data");
+	g_assert_cmpstr(place->name, ==, "pad");
+	g_assert_cmphex(place->address, ==, fake_image_address(w->fake, "hidden_data"));
+	g_assert_cmphex(place->address - (guint64)place->offset, ==, fake_image_address(w->fake, "pad"));
+	g_autoptr(GError) error = NULL;
+	g_assert_null(km_match_place(match, km_object_find_symbol(w->plain, "hidden_code"), &error));
+	assert_refused(error, "*hidden_code lies at 0x* of vmlinux, where nothing has a name*");
 }
 
 /* String constants are pooled with those of other units. */
@@ -506,6 +526,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/match/other-reference", test_other_reference);
 	g_test_add_func("/match/other-member", test_other_member);
 	g_test_add_func("/match/jump-label", test_jump_label);
+	g_test_add_func("/match/nameless", test_nameless);
 	g_test_add_func("/match/pooled", test_pooled);
 	g_test_add_func("/match/other-architecture", test_other_architecture);
 	g_test_add_func("/match/module", test_module);
