@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/run.h"
 #include "image/image.h"
+#include "image/module.h"
 #include "match/match.h"
 
 #define COMMON                                                                                                         \
@@ -509,6 +510,54 @@ static void test_module_other_layout(void)
 	}
 }
 
+/* The stock kernel whose packages are unpacked in $KMEND_TEST_KERNEL_DIR, or NULL with the test skipped. */
+static KmImage *stock_image(const char *root)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *boot = root ? g_build_filename(root, "boot", NULL) : NULL;
+	g_autoptr(GDir) dir = boot ? g_dir_open(boot, 0, NULL) : NULL;
+	const char *name;
+	while (dir && (name = g_dir_read_name(dir)))
+		if (g_str_has_prefix(name, "vmlinuz-")) {
+			g_autofree char *path = g_build_filename(boot, name, NULL);
+			KmImage *image = km_image_open(path, &error);
+			g_assert_no_error(error);
+			return image;
+		}
+	g_test_skip("needs KMEND_TEST_KERNEL_DIR, where a stock kernel's packages are unpacked");
+	return NULL;
+}
+
+/* A module lies over itself, and not over the image. */
+static void lay_module(const KmImage *image, const char *path)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmObject) plain = km_module_read(path, &error);
+	g_assert_no_error(error);
+	g_autoptr(KmObject) module = km_module_read(path, &error);
+	g_autoptr(KmMatch) match = km_match_new(plain, "self", image, module, &error);
+	g_assert_no_error(error);
+	if (!km_match_compared(match))
+		return;
+	g_assert_null(km_match_new(plain, "vmlinux", image, NULL, &error));
+	g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
+}
+
+static void test_stock(void)
+{
+	const char *root = g_getenv("KMEND_TEST_KERNEL_DIR");
+	g_autoptr(KmImage) image = stock_image(root);
+	if (!image)
+		return;
+	g_autofree char *top = g_build_filename(root, "lib/modules", NULL);
+	const char *const argv[] = { "find", top, "-name", "v*.ko*", "-type", "f", NULL };
+	g_autofree char *listing = km_run_checked(argv, NULL, NULL);
+	g_assert_nonnull(listing);
+	g_auto(GStrv) paths = g_strsplit(listing, "\n", 0);
+	for (char **path = paths; *path && **path; path++)
+		lay_module(image, *path);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -534,5 +583,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/match/module-differs", test_module_differs);
 	g_test_add_func("/match/module-other-reference", test_module_other_reference);
 	g_test_add_func("/match/module-other-layout", test_module_other_layout);
+	g_test_add_func("/match/stock", test_stock);
 	return g_test_run();
 }
