@@ -287,6 +287,21 @@ static void test_ambiguous(void)
 	assert_refused(error, "*twin fits 2 places*");
 }
 
+/* The same, but a table of pointers, itself found through code, leads to the right one. */
+static void test_told_by_table(void)
+{
+	if (cannot())
+		return;
+	static const char text[] =
+		"static __attribute__((section(\".text.apart\"))) int twin(int x) { return x * 3 + 1; }\n"
+		"static int (*const table[2])(int) = { twin, twin };\n"
+		"int pick(int i) { return table[i & 1](i); }\n";
+	g_autoptr(World) w = world_new(text, "-fno-ipa-cp", "-fno-ipa-cp");
+	g_autoptr(KmMatch) match = match_new(w);
+	const GArray *both = g_hash_table_lookup(w->fake->symbols, "twin");
+	g_assert_cmphex(place_of(w, match, "twin")->address, ==, g_array_index(both, guint64, 1));
+}
+
 /* Bytes outside relocations are equal, but the code refers to something else than the source. */
 static void test_other_reference(void)
 {
@@ -572,6 +587,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/match/not-there", test_not_there);
 	g_test_add_func("/match/shifted", test_shifted);
 	g_test_add_func("/match/ambiguous", test_ambiguous);
+	g_test_add_func("/match/told-by-table", test_told_by_table);
 	g_test_add_func("/match/other-reference", test_other_reference);
 	g_test_add_func("/match/other-member", test_other_member);
 	g_test_add_func("/match/jump-label", test_jump_label);
