@@ -287,6 +287,9 @@ GBytes *km_decompress(const KmCompression *compression, const guint8 *data, gsiz
 {
 	g_autoptr(GByteArray) out = g_byte_array_new();
 	const char *problem = compression->run(data, size, out);
+	if (problem == too_large)
+		return km_fail_null(error, "cannot unpack %s: %s (%s); no kernel or module does", what, problem,
+				    compression->name);
 	if (problem)
 		return km_fail_null(error, "cannot unpack %s: %s (%s); the file is truncated or damaged, get it again",
 				    what, problem, compression->name);

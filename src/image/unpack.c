@@ -40,6 +40,42 @@ static guint32 get_le32(const guint8 *p)
 	return (guint32)p[0] | (guint32)p[1] << 8 | (guint32)p[2] << 16 | (guint32)p[3] << 24;
 }
 
+static guint16 get_le16(const guint8 *p)
+{
+	return (guint16)(p[0] | p[1] << 8);
+}
+
+/*
+ * Where a PE file (every kernel with an EFI stub is one) should end: behind its last section and its signature. 0: no PE file.
+ * A cut file can hold a whole kernel still, but it is not what was shipped.
+ */
+static guint64 pe_end(const Input *in)
+{
+	guint64 end = 0, pe = in->size >= 0x40 ? get_le32(in->data + 0x3c) : 0, optional = pe + 24;
+	if (!has(in, 0, "MZ", 2) || !has(in, pe, "PE\0\0", 4) || in->size < optional + 152)
+		return 0;
+	const guint8 *directory = in->data + optional + 112 + 4 * 8; /* certificates: offset and size */
+	guint64 section = optional + get_le16(in->data + pe + 20);
+	if (get_le16(in->data + optional) == 0x20b && get_le32(in->data + optional + 108) > 4)
+		end = (guint64)get_le32(directory) + get_le32(directory + 4);
+	for (guint i = 0; i < get_le16(in->data + pe + 6); i++, section += 40) {
+		if (section + 40 > in->size)
+			return section + 40;
+		const guint8 *p = in->data + section;
+		end = MAX(end, (guint64)get_le32(p + 16) + get_le32(p + 20));
+	}
+	return end;
+}
+
+static gboolean check_pe(const Input *in, GError **error)
+{
+	guint64 end = pe_end(in);
+	return end <= in->size || km_fail(error,
+					  "%s is truncated: its PE header tells of %" G_GUINT64_FORMAT
+					  " bytes, the file has %" G_GSIZE_FORMAT "; get it again",
+					  in->path, end, in->size);
+}
+
 /* A stream at a place that a header gives: both numbers come from the file. */
 static GBytes *unpack_at(const Input *in, guint64 offset, guint64 size, const char *header, GError **error)
 {
@@ -192,6 +228,8 @@ GBytes *km_image_bare(GBytes *file, const char *path, GError **error)
 				in.size ? "neither ELF, bzImage, arm64 Image, EFI zboot, s390x nor compressed, and "
 					  "without a \"Linux version\" banner"
 					: "it is empty");
+		if (!check_pe(&in, error))
+			return NULL;
 		if (!wrapper->unpack)
 			return g_steal_pointer(&layer);
 		GBytes *next = wrapper->unpack(&in, error);

@@ -417,6 +417,27 @@ static void test_truncated(void)
 	cut(image, 1013, 8192);
 }
 
+/* The kernel is whole, what comes behind it is cut: only the PE header tells. */
+static void test_truncated_signature(void)
+{
+	Writer w = { .layout = OLD, .zero_base = TRUE, .base = G_GUINT64_CONSTANT(0xffff800008000000) };
+	g_autoptr(GBytes) flat = make_flat(&w, "ARMd");
+	gsize size;
+	g_autofree guint8 *copy = g_memdup2(g_bytes_get_data(flat, NULL), g_bytes_get_size(flat));
+	size = g_bytes_get_size(flat);
+	guint32 end = GUINT32_TO_LE((guint32)size - 16), signature = GUINT32_TO_LE(16);
+	memcpy(copy, "MZ", 2);
+	memcpy(copy + 0x3c, "\x40\0\0\0PE\0\0\x64\xaa\0\0", 12);
+	memcpy(copy + 0x40 + 20, "\xf0\0", 2);
+	memcpy(copy + 0x40 + 24, "\x0b\x02", 2);
+	memcpy(copy + 0x40 + 24 + 108, "\x06\0\0\0", 4);
+	memcpy(copy + 0x40 + 24 + 144, &end, 4);
+	memcpy(copy + 0x40 + 24 + 148, &signature, 4);
+	g_autoptr(GBytes) whole = g_bytes_new(copy, size);
+	expect_kernel(whole, &w);
+	expect_refused(copy, size - 1, "truncated");
+}
+
 /* Flipped anywhere: read or refused, never a crash; whatever opens must answer. */
 static void flip(GBytes *file, gsize step)
 {
@@ -543,6 +564,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/image/flat", test_flat);
 	g_test_add_func("/image/foreign", test_foreign);
 	g_test_add_func("/image/truncated", test_truncated);
+	g_test_add_func("/image/truncated-signature", test_truncated_signature);
 	g_test_add_func("/image/flipped", test_flipped);
 	g_test_add_func("/image/unpack", test_unpack);
 	g_test_add_func("/image/real-exports", test_real);
