@@ -16,7 +16,7 @@ void km_answer_free(KmAnswer *answer)
 	g_free(answer);
 }
 
-/* "KEY STATUS LENGTH" of the header line that starts at from (after the tag); returns the payload, NULL if malformed. */
+/* "KEY STATUS LENGTH": the header line that starts at from, behind its tag. The payload, or NULL if malformed. */
 static const char *parse_header(const char *from, const char *end, KmAnswer *answer, gsize *length)
 {
 	const char *newline = memchr(from, '\n', (gsize)(end - from));

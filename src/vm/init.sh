@@ -159,8 +159,8 @@ unload_all() {
 	return $bad
 }
 
-# Each probe in two endless loops, and something that walks all tasks. They keep both CPUs busy; a little nicer than the one
-# who counts the cycles, whose own waiting proves nothing.
+# Each probe in two endless loops, and something that walks all tasks. They keep both CPUs busy; a little nicer than the
+# one who counts the cycles, whose own waiting proves nothing.
 start_load() {
 	for p in /kmend/probe/* /kmend/probe/*; do
 		[ -f "$p" ] || continue

@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-/* The non-empty lines of a log, without carriage returns, escape sequences and priority prefixes. Array of char*, owned. */
+/* The non-empty lines of a log, without control characters and priority prefixes. Array of char*, owned. */
 GPtrArray *km_log_lines(const char *text);
 /* Index of the first line after the one that holds mark; 0 when none does. */
 guint km_log_after(const GPtrArray *lines, const char *mark);
@@ -16,5 +16,5 @@ gboolean km_log_is_problem(const char *line);
 GPtrArray *km_log_problems(const GPtrArray *lines, guint from, guint limit);
 /* Lines from index from on which say why a module was not taken. Owned text, "; " between; NULL when there are none. */
 char *km_log_reasons(const GPtrArray *lines, guint from, const char *module);
-/* Names of the taint bits in after that are not in before and that loading a live patch does not explain; NULL: none. */
+/* Names of the taint bits that are new in after and that loading a live patch does not explain; NULL: none. */
 char *km_log_taint(guint64 before, guint64 after);

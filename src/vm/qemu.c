@@ -17,7 +17,7 @@
 #define KVM_FIRST_LINE 6.0 /* seconds to the first console line under working KVM: well below one */
 #define KVM_BOOTED 20.0 /* seconds to the panic for want of a root: one or two */
 
-/* no_timer_check: on a busy host the emulated timer may miss the few ticks for which the kernel looks at boot, and it panics. */
+/* no_timer_check: at boot the kernel looks for a few ticks of the timer; it panics when a busy host is late with them. */
 static const KmMachine machines[] = {
 	{ "x86_64", "qemu-system-x86", "q35", "max,la57=off", "no_timer_check", "ttyS0", "/dev/ttyS1" },
 };

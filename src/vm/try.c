@@ -228,7 +228,7 @@ static gboolean make_initramfs(const Job *job, const char *out, GError **error)
 	       km_initramfs_write(ramfs, out, error);
 }
 
-/* Under emulation a boot takes some ten seconds, a load/remove cycle a few (each transition is looked at once a second). */
+/* Under emulation a boot takes some ten seconds, a cycle a few: the kernel looks at a transition once a second. */
 static guint default_timeout(const Job *job)
 {
 	guint boot = job->accelerated ? 120 : 300;

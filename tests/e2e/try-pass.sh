@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
 # timeout: 600
-# Live patches that work: outputs come back exact, a second one replaces the first, modules come with their dependencies.
+# Live patches that work: outputs come back exact, a second one replaces the first, modules bring their dependencies.
 . "$(dirname "$0")/try-lib"
 enter_scratch
 livepatch lp_first "this has been live patched"
