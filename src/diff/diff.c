@@ -48,6 +48,11 @@ static KmDiff *diff_new(KmObject *original, KmObject *patched)
 	return diff;
 }
 
+static gboolean is_by_content(const KmItem *item)
+{
+	return item->constant || (item->section && km_section_is_record(item->section));
+}
+
 /*
  * "__func__.5" or "CSWTCH.12" with other content is another constant, not a changed one: whoever uses it takes the new one along
  * and is changed by that.
@@ -56,10 +61,10 @@ static void separate_constants(KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
 		KmItem *item = patched->items->pdata[i];
-		if (item->kind != KM_ITEM_DATA || !item->constant || !item->twin ||
-		    (item->twin->constant && km_content_equal(comparison, item->twin, 0, item, 0)))
+		if (item->kind != KM_ITEM_DATA || !is_by_content(item) || !item->twin ||
+		    (is_by_content(item->twin) && km_content_equal(comparison, item->twin, 0, item, 0)))
 			continue;
-		km_item_add_reason(item, "the constant %s differs; the functions that use it take the new one along",
+		km_item_add_reason(item, "%s differs; the functions that use it take the new one along",
 				   item->twin->name);
 		item->twin->twin = NULL;
 		item->twin = NULL;

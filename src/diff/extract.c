@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
 	KmObject *in, *out;
 	const KmDiff *diff;
+	gboolean own_records;
 	GHashTable *included;	/* functions to take: KmSymbol of in */
 	GHashTable *pieces;	/* KmSection of in -> GPtrArray of Piece */
 	GHashTable *shared;	/* KmSection of in -> KmSection of out that collects its ranges */
@@ -286,7 +287,7 @@ static gboolean take_datum(Extract *x, KmSymbol *datum, GError **error)
 	Piece *piece;
 	if (g_hash_table_contains(x->defined, datum))
 		return TRUE;
-	if (only_symbol(x, section) && !km_special_find(section->name))
+	if (only_symbol(x, section) && !km_special_find(section->name) && !km_section_is_record(section))
 		return take_range(x, section, 0, section->size, &piece, error);
 	return take_range(x, section, (gint64)datum->value, datum->size, &piece, error);
 }
@@ -341,7 +342,8 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 
 static gboolean refer_to_datum(Extract *x, KmReloc *out, const Target *t, KmSymbol *datum, GError **error)
 {
-	if (!is_value_only(datum) && g_hash_table_contains(x->diff->twins, datum)) {
+	gboolean own = is_value_only(datum) || (x->own_records && km_section_is_record(datum->section));
+	if (!own && g_hash_table_contains(x->diff->twins, datum)) {
 		set_outside(out, t, datum, outside(x, datum));
 		return TRUE;
 	}
@@ -521,7 +523,7 @@ static gboolean follow(Extract *x, const Piece *piece, GError **error)
 }
 
 /* Is the owner of the row at start taken? Rows whose relocation means "up to here" belong to the byte before. */
-static const Piece *owner_piece(const Extract *x, const KmSpecial *special, const KmSection *section, guint64 start, guint size)
+static const Piece *owner_piece(const Extract *x, const KmSpecial *special, const KmSection *section, guint64 start, guint64 size)
 {
 	gsize n;
 	const KmReloc *first = km_section_relocs_in(section, start, start + size, &n);
@@ -544,17 +546,19 @@ static gboolean take_rows_of(Extract *x, const KmSpecial *special, KmSection *se
 	GByteArray *done = g_hash_table_lookup(x->rows_done, section);
 	if (!done) {
 		done = g_byte_array_new();
-		g_byte_array_set_size(done, (guint)(section->size / size));
+		/* The last row may lack its padding. */
+		g_byte_array_set_size(done, (guint)((section->size + size - 1) / size));
 		if (done->len)
 			memset(done->data, 0, done->len);
 		g_hash_table_insert(x->rows_done, section, done);
 	}
 	for (guint i = 0; i < done->len; i++) {
-		const Piece *owner = done->data[i] ? NULL : owner_piece(x, special, section, (guint64)i * size, size);
+		guint64 start = (guint64)i * size, length = MIN(size, section->size - start);
+		const Piece *owner = done->data[i] ? NULL : owner_piece(x, special, section, start, length);
 		if (!owner)
 			continue;
 		done->data[i] = 1;
-		Piece *row = take(x, section, (guint64)i * size, size);
+		Piece *row = take(x, section, start, length);
 		if (section->flags & SHF_LINK_ORDER)
 			row->to->link = owner->to;
 	}
@@ -605,10 +609,11 @@ static void extract_init(Extract *x, const KmDiff *diff)
 	x->rows_done = g_hash_table_new_full(NULL, NULL, NULL, rows_free);
 }
 
-KmObject *km_extract(const KmDiff *diff, GError **error)
+KmObject *km_extract(const KmDiff *diff, gboolean own_records, GError **error)
 {
 	g_auto(Extract) x = { 0 };
 	extract_init(&x, diff);
+	x.own_records = own_records;
 	for (guint i = 0; i < diff->functions->len; i++) {
 		const KmChange *change = diff->functions->pdata[i];
 		if (change->status != KM_REMOVED && !change->init)

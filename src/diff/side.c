@@ -305,7 +305,7 @@ static guint64 after_address(const KmSide *side, const KmSection *section, guint
 static void blank_lines(KmSide *side, const KmSection *section, GByteArray *plain)
 {
 	gboolean bug = !strcmp(section->name, "__bug_table");
-	gboolean debug = !strcmp(section->name, "__dyndbg") || !strcmp(section->name, "__verbose");
+	gboolean debug = km_section_is_record(section);
 	const GPtrArray *items = km_side_part(side, section)->items;
 	guint64 ubsan = strstr(section->name, "Lubsan_data") ? after_address(side, section, 0, section->size, 1) : 0;
 	if (ubsan)

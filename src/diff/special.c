@@ -111,6 +111,12 @@ const KmSpecial *km_special_find(const char *section_name)
 	return NULL;
 }
 
+gboolean km_section_is_record(const KmSection *section)
+{
+	/* include/asm-generic/vmlinux.lds.h; __verbose is the name before Linux 5.x */
+	return !strcmp(section->name, "__dyndbg") || !strcmp(section->name, "__verbose");
+}
+
 /*
  * Do relocations lie at the same offsets in every stretch of size bytes? The last entry may lack the padding that the
  * assembler puts before each next one (.parainstructions: 16 bytes each, the last one 12).

@@ -84,7 +84,7 @@ static gboolean is_table(const KmSection *section)
 {
 	const KmSpecial *special = km_special_find(section->name);
 	return (special && (special->kind == KM_SPECIAL_TABLE || special->kind == KM_SPECIAL_MARK)) ||
-	       !strcmp(section->name, "__dyndbg");
+	       km_section_is_record(section);
 }
 
 /* Where a section's bytes go, and at which offset they start there. */

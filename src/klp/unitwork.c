@@ -88,7 +88,7 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 		.kernel = kernel, .image = image, .owner = unit->owner, .plain = work->plain, .original = work->original,
 		.module = work->module, .match = work->match, .diff = work->diff, .plain_twins = work->plain_twins,
 	};
-	if (changes_something(work) && !(work->extracted = km_extract(work->diff, error)))
+	if (changes_something(work) && !(work->extracted = km_extract(work->diff, unit->module_path != NULL, error)))
 		return NULL;
 	return g_steal_pointer(&work);
 }
