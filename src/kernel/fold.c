@@ -25,15 +25,10 @@ static gboolean line_is(const Line *line, const char *start)
 	return line->size >= n && !memcmp(line->text, start, n);
 }
 
-/* Lines between these two come from inline assembly. */
-static gboolean in_assembly(const Line *line, gboolean before)
-{
-	if (line_is(line, "#APP"))
-		return TRUE;
-	return line_is(line, "#NO_APP") ? FALSE : before;
-}
-
-/* The section that a compiler's .section line names, or NULL. */
+/*
+ * The section that a compiler's .section line names, or NULL. The marks of inline assembly (#APP) are no help to tell whose line
+ * it is: gcc leaves them open over its own directives. Tabs, and the check that a function of that name follows, are.
+ */
 static char *section_name(const Line *line)
 {
 	const char *start = "\t.section\t";
@@ -91,12 +86,8 @@ static GHashTable *find_sections(const char *listing)
 {
 	GHashTable *folded = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	g_autofree char *section = NULL;
-	gboolean assembly = FALSE;
 	Line line;
 	while (next_line(&listing, &line)) {
-		assembly = in_assembly(&line, assembly);
-		if (assembly || !line.size || line.text[0] != '\t')
-			continue;
 		char *name = section_name(&line);
 		if (name || is_switch(&line)) {
 			g_free(section);
@@ -124,11 +115,9 @@ char *km_fold_sections(const char *listing)
 {
 	g_autoptr(GHashTable) folded = find_sections(listing);
 	GString *out = g_string_sized_new(strlen(listing) + 1);
-	gboolean assembly = FALSE;
 	Line line;
 	while (next_line(&listing, &line)) {
-		assembly = in_assembly(&line, assembly);
-		g_autofree char *name = assembly ? NULL : section_name(&line);
+		g_autofree char *name = section_name(&line);
 		const char *plain = name ? g_hash_table_lookup(folded, name) : NULL;
 		if (plain)
 			add_folded(out, &line, name, plain);

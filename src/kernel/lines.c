@@ -11,6 +11,12 @@
 #include "base/file.h"
 #include "base/run.h"
 
+/* An open #if. */
+typedef struct {
+	int depth; /* of parentheses where it began */
+	gboolean numbered; /* a #line stands inside: whether it counts depends on the branch taken */
+} Branch;
+
 /* What the text is in at some place, as far as it decides whether a directive may stand there. */
 typedef struct {
 	gboolean comment; /* inside a block comment */
@@ -18,22 +24,35 @@ typedef struct {
 	char quote; /* inside a string or character constant */
 	gboolean spliced; /* the line before ended with a backslash */
 	int depth; /* open parentheses and brackets */
-	GArray *saved; /* of int: depth at each open #if */
+	GArray *branches; /* of Branch, innermost last */
+	gboolean unsure; /* the number of the line that comes depends on a branch */
 } Lexer;
 
-/* Branches of #if each open the same parenthesis; only one of them is compiled. */
+static Branch *innermost(const Lexer *lexer)
+{
+	return lexer->branches->len ? &g_array_index(lexer->branches, Branch, lexer->branches->len - 1) : NULL;
+}
+
+/*
+ * Branches of #if each open the same parenthesis, and only one of them is compiled; a #line in one that is skipped does nothing,
+ * so after it the number must be said again.
+ */
 static void enter_directive(Lexer *lexer, const char *p)
 {
 	lexer->directive = TRUE;
 	p++;
 	while (*p == ' ' || *p == '\t')
 		p++;
+	Branch *branch = innermost(lexer);
 	if (g_str_has_prefix(p, "if")) {
-		g_array_append_val(lexer->saved, lexer->depth);
-	} else if (g_str_has_prefix(p, "el") && lexer->saved->len) {
-		lexer->depth = g_array_index(lexer->saved, int, lexer->saved->len - 1);
-	} else if (g_str_has_prefix(p, "endif") && lexer->saved->len) {
-		g_array_set_size(lexer->saved, lexer->saved->len - 1);
+		Branch opened = { .depth = lexer->depth };
+		g_array_append_val(lexer->branches, opened);
+	} else if (branch && g_str_has_prefix(p, "el")) {
+		lexer->depth = branch->depth;
+		lexer->unsure |= branch->numbered;
+	} else if (branch && g_str_has_prefix(p, "endif")) {
+		lexer->unsure |= branch->numbered;
+		g_array_set_size(lexer->branches, lexer->branches->len - 1);
 	}
 }
 
@@ -204,17 +223,20 @@ static char *number_lines(const char *patched, const GArray *map, const char *pa
 {
 	g_autofree char *quoted = quote_path(path);
 	GString *out = g_string_sized_new(strlen(patched) + 4096);
-	g_autoptr(GArray) saved = g_array_new(FALSE, FALSE, sizeof(int));
-	Lexer lexer = { .saved = saved };
+	g_autoptr(GArray) branches = g_array_new(FALSE, FALSE, sizeof(Branch));
+	Lexer lexer = { .branches = branches };
 	g_string_append_printf(out, "#line 1 %s\n", quoted);
 	guint current = 1, number = 1;
 	for (const char *p = patched; *p; number++, current++) {
 		const char *newline = strchr(p, '\n');
 		gsize size = newline ? (gsize)(newline - p) : strlen(p);
 		guint wanted = number < map->len ? g_array_index(map, guint, number) : 0;
-		if (wanted && wanted != current && is_harmless(&lexer)) {
+		if (wanted && (wanted != current || lexer.unsure) && is_harmless(&lexer)) {
 			g_string_append_printf(out, "#line %u %s\n", wanted, quoted);
 			current = wanted;
+			lexer.unsure = FALSE;
+			if (innermost(&lexer))
+				innermost(&lexer)->numbered = TRUE;
 		}
 		scan_line(&lexer, p, size);
 		g_string_append_len(out, p, (gssize)size + (newline != NULL));
