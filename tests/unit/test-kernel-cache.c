@@ -60,8 +60,10 @@ static void test_open(void)
 	g_autoptr(KmTempDir) cache = new_cache();
 	g_autoptr(GError) error = NULL;
 	g_autoptr(KmKernel) made = make_kernel(cache, "6.1.0-1-amd64", &error);
+	g_assert_nonnull(made);
 	g_assert_no_error(error);
 	g_autoptr(KmKernel) kernel = km_kernel_open("6.1.0-1-amd64", &error);
+	g_assert_nonnull(kernel);
 	g_assert_no_error(error);
 	g_autofree char *source = g_build_filename(cache->path, "source/1-1", NULL);
 	g_autofree char *value = km_kernel_config(kernel, "LIVEPATCH");
@@ -103,7 +105,9 @@ static void test_several(void)
 	g_assert_no_error(error);
 	g_assert_cmpuint(g_strv_length(none), ==, 0);
 	g_autoptr(KmKernel) b = make_kernel(cache, "b", &error);
+	g_assert_nonnull(b);
 	g_autoptr(KmKernel) a = make_kernel(cache, "a", &error);
+	g_assert_nonnull(a);
 	g_assert_no_error(error);
 	g_auto(GStrv) names = km_kernel_list(&error);
 	g_assert_cmpuint(g_strv_length(names), ==, 2);
@@ -117,7 +121,9 @@ static void test_remove(void)
 	g_autoptr(KmTempDir) cache = new_cache();
 	g_autoptr(GError) error = NULL;
 	g_autoptr(KmKernel) a = make_kernel(cache, "a", &error);
+	g_assert_nonnull(a);
 	g_autoptr(KmKernel) b = make_kernel(cache, "b", &error);
+	g_assert_nonnull(b);
 	g_assert_true(km_kernel_remove("a", &error));
 	g_assert_no_error(error);
 	g_assert_false(there(cache->path, "kernel/a"));
@@ -140,6 +146,7 @@ static void test_remove_foreign_source(void)
 	put(stage->dir, "build/.config", "");
 	put(stage->dir, "image", "");
 	g_autoptr(KmKernel) kernel = km_stage_commit(stage, record_of("a", theirs->path), &error);
+	g_assert_nonnull(kernel);
 	g_assert_no_error(error);
 	g_clear_pointer(&stage, km_stage_free);
 	g_assert_true(km_kernel_remove("a", &error));
@@ -182,6 +189,7 @@ static void test_broken_record(void)
 	};
 	g_autoptr(KmTempDir) cache = new_cache();
 	g_autoptr(KmKernel) made = make_kernel(cache, "a", NULL);
+	g_assert_nonnull(made);
 	for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
 		g_autoptr(GError) error = NULL;
 		put(cache->path, "kernel/a/kernel.json", broken[i]);
@@ -210,6 +218,7 @@ static void test_unfinished(void)
 	/* The largest pid there can be is never given out. */
 	put(cache->path, "tmp/kmend-4194304-abcdef/kernel/image", "");
 	g_autoptr(KmStage) next = km_stage_new(cache->path, "b", NULL, NULL);
+	g_assert_nonnull(next);
 	g_assert_false(there(cache->path, "tmp/kmend-4194304-abcdef"));
 }
 
@@ -217,6 +226,7 @@ static gpointer hold_lock(gpointer data)
 {
 	KmTempDir *cache = data;
 	g_autoptr(KmLock) lock = km_cache_lock(cache->path, "kernel", "a", NULL, NULL);
+	g_assert_nonnull(lock);
 	put(cache->path, "got", "");
 	return NULL;
 }
@@ -239,6 +249,7 @@ static void test_publish_twice(void)
 	g_autoptr(KmTempDir) cache = new_cache();
 	g_autoptr(GError) error = NULL;
 	g_autoptr(KmKernel) first = make_kernel(cache, "a", &error);
+	g_assert_nonnull(first);
 	g_assert_no_error(error);
 	g_autoptr(KmKernel) second = make_kernel(cache, "a", &error);
 	g_assert_null(second);
