@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A stock module as ground. It is still relocatable, so it gets addresses of our own: each section its own window, and each
- * undefined symbol one beyond them. A relocation of the module then says where our symbol is without any arithmetic of
- * linked fields: where its own symbol is, plus the difference of the two offsets.
+ * A stock module as ground. It is still relocatable, so it gets addresses of our own: each section its own window, and
+ * each undefined symbol one beyond them. A relocation of the module then says where our symbol is without any
+ * arithmetic of linked fields: where its own symbol is, plus the difference of the two offsets.
  */
 #include "match/lay.h"
 

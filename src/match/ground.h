@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a unit is laid over, seen as one address space with names: the image of the kernel, or a stock module. The rest of
- * this room does not know which of them it works on.
+ * What a unit is laid over, seen as one address space with names: the image of the kernel, or a stock module. The rest
+ * of this room does not know which of them it works on.
  */
 #pragma once
 
@@ -29,12 +29,15 @@ typedef struct {
 	/* The nearest name below address in the same section. */
 	gboolean (*name_below)(KmGround *ground, guint64 address, KmName *name);
 	/*
-	 * What the linked field of relocation index of section (of the unit) says about the value of its symbol, when that
-	 * field lies at address place of the ground. FALSE: nothing.
+	 * What the linked field of relocation index of section (of the unit) says about the value of its symbol, when
+	 * that field lies at address place of the ground. FALSE: nothing.
 	 */
 	gboolean (*symbol_value)(KmGround *ground, const KmSection *section, gsize index, guint64 place,
 				 guint64 *value);
-	/* The relocations still present in [address, address + size) that write something; NULL: they are all resolved. */
+	/*
+	 * The relocations still present in [address, address + size) that write something; NULL: they are all
+	 * resolved.
+	 */
 	gsize (*count_relocs)(KmGround *ground, guint64 address, guint64 size);
 	/* Is there such a relocation at address that writes the same bits? NULL as above. */
 	gboolean (*has_reloc)(KmGround *ground, guint64 address, const KmRelocInfo *info);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lay the text of the unit over the ground. The linker moves a section of a unit as one block, so the question is only where
- * each block starts: functions propose starts by their names, and a start is right when every function of the block matches.
+ * Lay the text of the unit over the ground. The linker moves a section of a unit as one block, so the question is only
+ * where each block starts: functions propose starts by their names, and a start is right when every function of the
+ * block matches.
  */
 #include "match/lay.h"
 
@@ -9,7 +10,9 @@
 
 #include "base/error.h"
 
-/* Bit 1 of a jump table entry's key addend: the branch is to become a NOP (include/linux/jump_label.h of the kernel). */
+/*
+ * Bit 1 of a jump table entry's key addend: the branch is to become a NOP (include/linux/jump_label.h of the kernel).
+ */
 #define JUMP_KEY_NOP 2
 
 typedef struct {
@@ -271,8 +274,8 @@ static GArray *propose_bases(const KmMatch *match, const GArray *functions)
 }
 
 /*
- * A weak function whose name another unit's definition took: the linker leaves our code in place, without a name. address:
- * where ours would be, NULL when that is not known.
+ * A weak function whose name another unit's definition took: the linker leaves our code in place, without a name.
+ * address: where ours would be, NULL when that is not known.
  */
 static gboolean is_overridden(const KmMatch *match, const KmSymbol *f, const guint64 *address)
 {
@@ -290,7 +293,9 @@ static gboolean is_overridden(const KmMatch *match, const KmSymbol *f, const gui
 	return strong || address || !names->len;
 }
 
-/* Does every function match with the section at base? Overridden ones do not have to, but one at least must prove it. */
+/*
+ * Does every function match with the section at base? Overridden ones do not have to, but one at least must prove it.
+ */
 static gboolean fits(const KmMatch *match, const GArray *functions, guint64 base)
 {
 	guint proofs = 0;
@@ -315,8 +320,8 @@ static void tell_base(KmLay *lay, guint64 base)
 }
 
 /*
- * A right base has every function that bears its name in the ground, so it is among the proposals with the most votes; only
- * weak functions defined elsewhere can vote for a wrong one, so go on until one fits.
+ * A right base has every function that bears its name in the ground, so it is among the proposals with the most votes;
+ * only weak functions defined elsewhere can vote for a wrong one, so go on until one fits.
  */
 static void choose_base(KmLay *lay, const KmMatch *match, const GArray *proposals)
 {
@@ -338,8 +343,8 @@ static void choose_base(KmLay *lay, const KmMatch *match, const GArray *proposal
 }
 
 /*
- * Hold a function against every place of its name; the closest tells best what differs. Where one is equal, its neighbours lie
- * elsewhere, but it itself is no mismatch.
+ * Hold a function against every place of its name; the closest tells best what differs. Where one is equal, its
+ * neighbours lie elsewhere, but it itself is no mismatch.
  */
 static gboolean matches_anywhere(const KmMatch *match, const KmSymbol *f, Difference *closest)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where symbols live, as told by the linked code: every relocation of a matched function, and of each data section whose
- * start got known that way, is a witness. All witnesses of a symbol must agree.
+ * Where symbols live, as told by the linked code: every relocation of a matched function, and of each data section
+ * whose start got known that way, is a witness. All witnesses of a symbol must agree.
  */
 #include "match/lay.h"
 
@@ -130,8 +130,8 @@ static gboolean names_agree(const KmMatch *match, const KmSection *section, guin
 }
 
 /*
- * A data section that neither code nor global names lead to: the one place where everything in it has its name. Asked through
- * a local name that occurs once.
+ * A data section that neither code nor global names lead to: the one place where everything in it has its name. Asked
+ * through a local name that occurs once.
  */
 static void ask_local_names(KmMatch *match)
 {
@@ -198,7 +198,10 @@ static void judge_conflict(KmMatch *match, const KmSpot *spot, const char *name)
 				  spot->other_offset - two->value, name, off, one ? one->name : "its name"));
 }
 
-/* The ground knows the name, elsewhere, and calls what stands here otherwise: the source says another thing than the code. */
+/*
+ * The ground knows the name, elsewhere, and calls what stands here otherwise: the source says another thing than the
+ * code.
+ */
 static void judge_name(KmMatch *match, const KmSymbol *symbol, const KmSpot *spot, guint64 address)
 {
 	g_autoptr(GArray) names = g_array_new(FALSE, FALSE, sizeof(KmName));

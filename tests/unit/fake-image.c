@@ -150,7 +150,6 @@ FakeImage *fake_image_new(const char *const *objects)
 	fake->dir = km_tempdir_new(NULL, "fake-image", NULL);
 	fake->path = g_build_filename(fake->dir->path, "vmlinux", NULL);
 	g_autofree char *map = g_build_filename(fake->dir->path, "map", NULL);
-	g_autofree char *source = g_build_filename(fake->dir->path, "filler.S", NULL);
 	write_text(map, script);
 	/* No kernel has fewer symbols than this. */
 	g_autoptr(GString) filler = g_string_new("\t.text\n\t.globl linux_banner\n");

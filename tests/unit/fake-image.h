@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A small "vmlinux" made from C and assembly text: linked at a kernel's address, with kallsyms tables, and nothing else. */
+/*
+ * A small "vmlinux" made from C and assembly text: linked at a kernel's address, with kallsyms tables, and nothing
+ * else.
+ */
 #pragma once
 
 #include <glib.h>
@@ -14,7 +17,10 @@ typedef struct {
 
 /* Is there a compiler and a linker? Tests skip without. */
 gboolean fake_image_can(void);
-/* Compile text ("name.c" or "name.S") into dir; returns the object's path. flags may be NULL. Fails the test on errors. */
+/*
+ * Compile text ("name.c" or "name.S") into dir; returns the object's path. flags may be NULL. Fails the test on
+ * errors.
+ */
 char *fake_image_compile(const KmTempDir *dir, const char *name, const char *text, const char *flags);
 /* Link objects (NULL-ended, in this order) into an image. Names that begin with "hidden" do not get into kallsyms. */
 FakeImage *fake_image_new(const char *const *objects);
