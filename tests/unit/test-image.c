@@ -331,10 +331,14 @@ static GBytes *make_flat(Writer *w, const char *magic)
 	g_byte_array_append(out, tables->data, tables->len);
 	pad(out, 4096);
 	for (guint i = 0; i < 200; i++) {
-		gboolean base = i == 77;
-		put(out, w->base + (base ? at + w->base_at : 0x8000 + i * 8), 8, w->big_endian);
+		guint64 place = 0x8000 + i * 8, value = 0x4008 + i;
+		if (i == 77 || i == 78) { /* the true one, and one that would start the image a page later */
+			place = at + w->base_at + (i - 77) * 4096;
+			value = (i - 77) * 0x3000;
+		}
+		put(out, w->base + place, 8, w->big_endian);
 		put(out, 0x403, 8, w->big_endian);
-		put(out, w->base + (base ? 0 : 0x4008 + i), 8, w->big_endian);
+		put(out, w->base + value, 8, w->big_endian);
 	}
 	pad(out, 4096);
 	return g_byte_array_free_to_bytes(out);
