@@ -157,11 +157,14 @@ static gboolean place_entry(const KmUnpack *unpack, struct archive_entry *entry,
 	return TRUE;
 }
 
+/* libarchive's own words ("Write failed") often leave out the reason. */
 static gboolean writer_failed(Writer *writer, struct archive_entry *entry, GError **error)
 {
 	const char *why = archive_error_string(writer);
-	return km_fail(error, "cannot write %s: %s%s", archive_entry_pathname(entry), why ? why : "unknown error",
-		       archive_errno(writer) == ENOSPC ? "; make room, or set KMEND_CACHE to another file system" : "");
+	int code = archive_errno(writer);
+	return km_fail(error, "cannot write %s: %s (%s)%s", archive_entry_pathname(entry), why ? why : "failed",
+		       code > 0 ? g_strerror(code) : "unknown error",
+		       code == ENOSPC ? "; make room, or set KMEND_CACHE to another file system" : "");
 }
 
 static gboolean write_entry(Archive *from, Writer *to, struct archive_entry *entry, GError **error)
