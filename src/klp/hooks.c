@@ -58,6 +58,22 @@ static guint64 put_functions(Writer *w, const GPtrArray *hooks, const char *obje
 	return array;
 }
 
+/*
+ * A function that is never called through a pointer has no landing pad (ENDBR). The livepatch core enters it by a return, not by
+ * an indirect branch, so it needs none: tell objtool, which would warn about our pointer to it.
+ */
+static void annotate_no_landing_pad(Writer *w, const GPtrArray *hooks)
+{
+	KmSection *notes = km_object_find_section(w->object, ".discard.noendbr");
+	if (!notes)
+		notes = km_object_add_section(w->object, ".discard.noendbr", SHT_PROGBITS, SHF_ALLOC, 8);
+	for (guint i = 0; i < hooks->len; i++) {
+		guint64 at = km_section_append(notes, NULL, 8, 8);
+		const KmHook *hook = hooks->pdata[i];
+		km_section_add_reloc(notes, at, w->object->arch->abs64, hook->replacement, 0);
+	}
+}
+
 /* The objects, vmlinux first (its name is NULL there), in order of appearance. */
 static GPtrArray *objects_of(const GPtrArray *hooks)
 {
@@ -99,6 +115,7 @@ gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const GPtrArra
 	w.string_symbol = km_object_section_symbol(object, w.strings);
 	w.data_symbol = km_object_section_symbol(object, w.data);
 	guint64 objects = put_objects(&w, hooks);
+	annotate_no_landing_pad(&w, hooks);
 	guint64 at = new_array(&w, layout->patch_size);
 	put_pointer(&w, at + layout->patch_mod, this_module, 0);
 	put_pointer(&w, at + layout->patch_objs, w.data_symbol, (gint64)objects);
