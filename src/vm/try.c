@@ -176,8 +176,8 @@ static gboolean add_config(const Job *job, KmInitramfs *ramfs, GError **error)
 {
 	g_autofree char *text =
 		g_strdup_printf("NONCE=%s\nRESULTS=%s\nSTALL=%u\nPROBE_LIMIT=%u\nOUTPUT_LIMIT=%u\nSTRESS=%u\n",
-				job->nonce, job->machine->results, CLAMP(job->timeout / 4, 5, 60),
-				CLAMP(job->timeout / 4, 5, 60), (guint)OUTPUT_LIMIT, job->options->stress);
+				job->nonce, job->machine->results, CLAMP(job->timeout / 5, 5, 60),
+				CLAMP(job->timeout / 5, 5, 60), (guint)OUTPUT_LIMIT, job->options->stress);
 	return km_initramfs_add_text(ramfs, "kmend/config", 0644, text, error);
 }
 

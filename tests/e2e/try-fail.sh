@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
-# timeout: 900
+# timeout: 1800
 # Live patches that go wrong, each in its own way: the verdict says how.
 . "$(dirname "$0")/try-lib"
 enter_scratch
@@ -41,6 +41,6 @@ says "Invalid argument"
 try 1 lp_nothing.ko
 says "no live patch of its name appeared"
 # kthreadd never leaves its function
-try 1 --timeout 60 lp_stuck.ko
+try 1 --timeout 150 lp_stuck.ko
 says "the transition to the live patch did not end"
 says "(kthreadd)"

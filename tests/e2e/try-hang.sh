@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
-# timeout: 600
+# timeout: 1200
 # A guest that hangs is ended with a verdict; a kmend that is killed takes its VM along.
 . "$(dirname "$0")/try-lib"
 enter_scratch
@@ -9,7 +9,7 @@ livepatch lp_hang "never" 'local_irq_disable(); for (;;) cpu_relax();'
 livepatch lp_good "good"
 build_livepatches
 
-try 1 --timeout 60 --run 'cat /proc/cmdline' --json lp_hang.ko
+try 1 --run 'cat /proc/cmdline' --json lp_hang.ko
 python3 - out <<'END' || die "unexpected JSON"
 import json, sys
 verdict = json.load(open(sys.argv[1]))
@@ -18,7 +18,7 @@ assert verdict["log"] and verdict["probes"][0]["after"] is None
 END
 
 # Probes that never end are ended by the guest, and the verdict still comes.
-try 0 --timeout 80 --run 'sleep 1000' lp_good.ko
+try 0 --timeout 150 --run 'sleep 1000' lp_good.ko
 says "[exit 137]"
 
 "$KMEND" try -k "$KERNEL" --run 'sleep 20' lp_good.ko >out 2>&1 &

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
-# timeout: 600
+# timeout: 1200
 # Live patches that work: outputs come back exact, a second one replaces the first, modules bring their dependencies.
 . "$(dirname "$0")/try-lib"
 enter_scratch
