@@ -62,11 +62,12 @@ static char **make_argv(const KmVm *vm, const char *qemu)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_autofree char *memory = g_strdup_printf("%u", vm->memory);
+	g_autofree char *cpus = g_strdup_printf("%u", vm->cpus);
 	g_autofree char *append =
 		g_strdup_printf("console=%s panic=-1 log_buf_len=4M random.trust_cpu=on printk.devkmsg=on %s",
 				vm->machine->console, vm->accelerated ? "" : vm->machine->append);
 	g_strv_builder_add_many(argv, qemu, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M",
-				vm->machine->machine, "-smp", "2", "-m", memory, "-kernel", vm->boot_image, "-append",
+				vm->machine->machine, "-smp", cpus, "-m", memory, "-kernel", vm->boot_image, "-append",
 				append, NULL);
 	g_strv_builder_add_many(argv, "-accel", vm->accelerated ? "kvm" : "tcg,thread=single", "-cpu",
 				vm->accelerated ? "host" : vm->machine->cpu, NULL);
@@ -257,6 +258,7 @@ gboolean km_vm_can_accelerate(const KmKernel *kernel, const KmMachine *machine, 
 		    .boot_image = kernel->boot_image,
 		    .dir = dir,
 		    .memory = 256,
+		    .cpus = 2,
 		    .accelerated = TRUE };
 	g_autofree char *qemu = find_qemu(&vm, NULL);
 	g_autofree char *key = qemu ? kvm_key(kernel, qemu) : NULL;

@@ -35,6 +35,7 @@ typedef struct {
 	const char *dir; /* for console.log, results and qemu.log */
 	const char *nonce;
 	guint memory; /* MiB */
+	guint cpus;
 	guint timeout; /* seconds */
 	gboolean accelerated;
 	/* out */

@@ -260,6 +260,8 @@ static KmVerdict *run(Job *job, const char *initrd, KmProgress *progress, GError
 		.dir = job->dir->path,
 		.nonce = job->nonce,
 		.memory = job->options->memory ? job->options->memory : DEFAULT_MEMORY,
+		/* Two busy CPUs emulated by one thread wait for each other's interrupts: minutes for a transition. */
+		.cpus = !job->accelerated && job->options->stress ? 1 : 2,
 		.timeout = job->timeout,
 		.accelerated = job->accelerated,
 	};
