@@ -190,7 +190,10 @@ static gsize lzop_header_size(const guint8 *data, gsize size, guint32 *flags)
 	return end <= size && !(*flags & 0x840) ? end : 0;
 }
 
-/* Block checksums that precede the data: Adler-32 and CRC-32, of the unpacked and (only if it differs) of the packed. */
+/*
+ * Block checksums that precede the data: Adler-32 and CRC-32, of the unpacked and (only if it differs) of the
+ * packed.
+ */
 static gsize lzop_checksums(guint32 flags, gboolean stored)
 {
 	gsize n = 0;

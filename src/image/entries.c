@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Patchable entries: the addresses of the hook calls (or NOPs) that ftrace knows, which the linker collects between
- * __start_mcount_loc and __stop_mcount_loc. Whether the file holds them at link-time values depends on the architecture; a
- * table that is not wholly made of addresses of known code tells nothing, and then we say so.
+ * __start_mcount_loc and __stop_mcount_loc. Whether the file holds them at link-time values depends on the
+ * architecture; a table that is not wholly made of addresses of known code tells nothing, and then we say so.
  */
 #include "image/internal.h"
 
@@ -51,8 +51,9 @@ static guint distance_to_next(const KmImage *image, guint64 address)
 }
 
 /*
- * Where functions have room before their label too (arm64 with DYNAMIC_FTRACE_WITH_CALL_OPS), the record is of the room's start.
- * It is the same distance for all of them, which no other scheme has. Then move the records to the labels.
+ * Where functions have room before their label too (arm64 with DYNAMIC_FTRACE_WITH_CALL_OPS), the record is of the
+ * room's start. It is the same distance for all of them, which no other scheme has. Then move the records to the
+ * labels.
  */
 static void skip_pads(const KmImage *image, GArray *entries)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exports: __ksymtab and __ksymtab_gpl hold a record per symbol, __kcrctab(_gpl) the checksum of each. A record is value,
- * name and namespace, as 32-bit distances from the field itself where the architecture has them
- * (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS), else as pointers; kernels before 5.4 have no namespace. Which of the four it is
- * shows in the table: every name must be a string.
+ * Exports: __ksymtab and __ksymtab_gpl hold a record per symbol, __kcrctab(_gpl) the checksum of each. A record is
+ * value, name and namespace, as 32-bit distances from the field itself where the architecture has them
+ * (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS), else as pointers; kernels before 5.4 have no namespace. Which of the four
+ * it is shows in the table: every name must be a string.
  */
 #include <string.h>
 

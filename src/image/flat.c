@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A relocatable kernel is linked as a position-independent program. Its pointers are zero in the file; the link-time values
- * stand in a table of relative relocations that the kernel applies at boot. In a flat image that table has no name, but it
- * is by far the longest run of 24-byte records that agree in their middle word.
+ * A relocatable kernel is linked as a position-independent program. Its pointers are zero in the file; the link-time
+ * values stand in a table of relative relocations that the kernel applies at boot. In a flat image that table has no
+ * name, but it is by far the longest run of 24-byte records that agree in their middle word.
  */
 #include "image/flat.h"
 
@@ -108,8 +108,9 @@ void km_flat_pointers(KmImage *image)
 }
 
 /*
- * One record fills the place of relative_base: its place minus ours is where the image starts. Of all records that could be
- * it, the true one puts every relocated place inside the image, and its value (the first symbol) nearest to the start.
+ * One record fills the place of relative_base: its place minus ours is where the image starts. Of all records that
+ * could be it, the true one puts every relocated place inside the image, and its value (the first symbol) nearest to
+ * the start.
  */
 static gboolean place_by_pointers(const KmImage *image, gsize place, guint64 align, guint64 *start, guint64 *base)
 {

@@ -8,7 +8,7 @@
 void km_flat_pointers(KmImage *image);
 
 /*
- * Tell where the image runs from kallsyms_relative_base, which is at file offset place: sets the address of the image's one
- * range, and *base to the value the kernel reads there.
+ * Tell where the image runs from kallsyms_relative_base, which is at file offset place: sets the address of the
+ * image's one range, and *base to the value the kernel reads there.
  */
 gboolean km_flat_place(KmImage *image, gsize place, guint64 *base, GError **error);

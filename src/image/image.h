@@ -62,5 +62,6 @@ const KmExport *km_image_export(const KmImage *image, const char *name);
 const KmExport *km_image_exports(const KmImage *image, gsize *n);
 
 /* Address ranges of __mcount_loc when the image still holds link-time values there: is there a patchable entry record
- * within [start, end)? Returns -1 when the image cannot tell, 0 no, 1 yes. */
+ * within [start, end)? Returns -1 when the image cannot tell, 0 no, 1 yes. end must be the function's own end: overridden
+ * weak functions, which have records but no names, may lie between it and the next symbol. */
 int km_image_has_entry(const KmImage *image, guint64 start, guint64 end);

@@ -41,8 +41,9 @@ static gboolean is_prefix(const KmSymbol *symbol)
 }
 
 /*
- * Where this object records its entries. Beside __mcount_loc the patchable records only list padding before the functions
- * (CONFIG_CALL_PADDING); an object that calls a hook but records none of the calls has padding at most, too.
+ * Where this object records its entries. Beside __mcount_loc the patchable records only list padding before the
+ * functions (CONFIG_CALL_PADDING); an object that calls a hook but records none of the calls has padding at most,
+ * too.
  */
 static const KmSection *record_section(const KmObject *object)
 {
@@ -80,7 +81,10 @@ static GHashTable *functions_by_section(const KmObject *object)
 	return table;
 }
 
-/* A record lies inside its function, or in the pad before it. Marks every function (aliases too) that the record serves. */
+/*
+ * A record lies inside its function, or in the pad before it. Marks every function (aliases too) that the record
+ * serves.
+ */
 static void mark_functions(GPtrArray *list, guint64 offset, GHashTable *marked)
 {
 	const KmSymbol *next = NULL;
@@ -231,7 +235,10 @@ static json_t *parse_function(const char *value)
 	return row;
 }
 
-/* A live patch that other tools made: the functions that sit in sections of their own. Whom they replace is not written. */
+/*
+ * A live patch that other tools made: the functions that sit in sections of their own. Whom they replace is not
+ * written.
+ */
 static void add_foreign_functions(json_t *list, const KmObject *object)
 {
 	for (guint i = 0; i < object->symbols->len; i++) {

@@ -8,8 +8,8 @@
 #include "image/image.h"
 
 /*
- * Look at a file of any of the four kinds, compressed or not. Always has "kind" ("livepatch", "module", "object", "image"),
- * "path" and "arch"; docs/image.md lists the keys of each kind. The caller owns the reference.
+ * Look at a file of any of the four kinds, compressed or not. Always has "kind" ("livepatch", "module", "object",
+ * "image"), "path" and "arch"; docs/image.md lists the keys of each kind. The caller owns the reference.
  */
 json_t *km_inspect(const char *path, GError **error);
 /* The same from memory; path is for messages. */

@@ -7,9 +7,10 @@
  *	token_table, token_index
  *	[offsets, relative_base[, seqs_of_names]]	here in newer ones
  *
- * None of them has a header, and kernels carry backports, so they are found by what must hold between them: digits are
- * always tokens of their own ("0\0" "1\0" ...); 256 strings are followed by the index of their 256 starts; the names that a
- * count promises end where markers begin that repeat every 256th name's place; and the addresses ascend.
+ * None of them has a header, and kernels carry backports, so they are found by what must hold between them: digits
+ * are always tokens of their own ("0\0" "1\0" ...); 256 strings are followed by the index of their 256 starts; the
+ * names that a count promises end where markers begin that repeat every 256th name's place; and the addresses
+ * ascend.
  */
 #include <string.h>
 
@@ -96,7 +97,10 @@ static gboolean read_tokens(Tables *t, gsize digits)
 
 /* --- names and markers --- */
 
-/* One compressed name: its length (one byte, or two with the top bit set), and where its bytes start. 0: cannot be one. */
+/*
+ * One compressed name: its length (one byte, or two with the top bit set), and where its bytes start. 0: cannot be
+ * one.
+ */
 static gsize name_length(const Tables *t, gsize *pos, gsize limit)
 {
 	if (*pos >= limit)

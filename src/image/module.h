@@ -20,7 +20,7 @@ guint km_module_count(const KmObject *module, const char *name);
 /* The CRC the module's __versions section asks for a symbol. FALSE when it imports none of that name. */
 gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 *crc);
 
-/* The next value of a tag that occurs several times ("alias"): after NULL: the first; else the value returned before. */
+/* The next value of a tag that occurs several times ("alias"). after: the value returned before, NULL for the first. */
 const char *km_module_info_next(const KmObject *module, const char *tag, const char *after);
 
 /* Every import the module asks a CRC for, in file order. name is only good during the call. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The boot wrappers: a row each, tried in order. What a wrapper holds may be wrapped again (an EFI zboot file holds an arm64
- * Image), so unpacking repeats until something bare is left.
+ * The boot wrappers: a row each, tried in order. What a wrapper holds may be wrapped again (an EFI zboot file holds
+ * an arm64 Image), so unpacking repeats until something bare is left.
  */
 #include "image/unpack.h"
 
@@ -46,8 +46,8 @@ static guint16 get_le16(const guint8 *p)
 }
 
 /*
- * Where a PE file (every kernel with an EFI stub is one) should end: behind its last section and its signature. 0: no PE file.
- * A cut file can hold a whole kernel still, but it is not what was shipped.
+ * Where a PE file (every kernel with an EFI stub is one) should end: behind its last section and its signature. 0:
+ * no PE file. A cut file can hold a whole kernel still, but it is not what was shipped.
  */
 static guint64 pe_end(const Input *in)
 {
@@ -117,7 +117,7 @@ static GBytes *unpack_bzimage(const Input *in, GError **error)
 	return unpack_at(in, offset, get_le32(in->data + 0x24c), "setup header", error);
 }
 
-/* --- EFI zboot (drivers/firmware/efi/libstub/zboot-header.S): a PE file with "zimg", offset and size of the payload --- */
+/* --- EFI zboot (zboot-header.S): a PE file with "zimg", offset and size of the payload --- */
 
 static gboolean probe_zboot(const Input *in)
 {
