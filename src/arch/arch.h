@@ -39,6 +39,13 @@ typedef struct {
 	gint64 addend;		/* addend to go with the target's own symbol */
 } KmBranch;
 
+/* An immediate operand in which two instructions at the same place differ. */
+typedef struct {
+	guint64 offset;	/* of the instruction */
+	guint size;	/* of the instruction */
+	gint64 was, now;
+} KmImmediate;
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -48,6 +55,9 @@ typedef struct KmArch {
 	guint16 machine;	/* EM_* */
 	gboolean big_endian;
 	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */
+	int capstone_arch;	/* cs_arch and cs_mode of the disassembler */
+	int capstone_mode;
+	guint8 insn_size;	/* bytes of an instruction the disassembler does not know; 0: its first byte tells (s390x) */
 	guint32 abs64;		/* r_type of a plain 64-bit address */
 	guint32 pc32;		/* r_type of a plain 32-bit PC-relative value */
 	const KmRelocInfo *relocs;	/* ended by a row without name */
@@ -95,3 +105,8 @@ const KmArch *km_arch_by_name(const char *name);
 const KmArch *km_arch_host(void);
 /* NULL when the type is unknown: refuse by number. */
 const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type);
+/*
+ * Where two pieces of code of the same size differ, if they differ in immediate operands only: an array of KmImmediate,
+ * ascending, owned by the caller. NULL when they differ in anything else, or do not decode.
+ */
+GArray *km_arch_immediates(const KmArch *arch, const guint8 *a, const guint8 *b, gsize size);

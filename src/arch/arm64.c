@@ -3,6 +3,7 @@
  * arm64. Instructions are words; an address takes a pair (ADRP for the page, ADD or a load for the low 12 bits), so one field
  * alone tells a symbol's value only for branches, literals and data.
  */
+#include <capstone/capstone.h>
 #include <elf.h>
 #include <string.h>
 
@@ -199,6 +200,9 @@ const KmArch km_arch_arm64 = {
 	.qemu = "aarch64",
 	.machine = EM_AARCH64,
 	.big_endian = FALSE,
+	.capstone_arch = CS_ARCH_ARM64,
+	.capstone_mode = (int)(CS_MODE_ARM),
+	.insn_size = 4,
 	.abs64 = R_AARCH64_ABS64,
 	.pc32 = R_AARCH64_PREL32,
 	.relocs = relocs,

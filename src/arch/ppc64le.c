@@ -3,6 +3,7 @@
  * ppc64le, ELFv2 ABI. Data is reached through the TOC pointer by pairs of halfwords (TOC16_HA and TOC16_LO), so a field alone
  * does not tell a symbol. A branch goes to the callee's local entry when both share a TOC.
  */
+#include <capstone/capstone.h>
 #include <elf.h>
 #include <string.h>
 
@@ -222,6 +223,9 @@ const KmArch km_arch_ppc64le = {
 	.qemu = "ppc64",
 	.machine = EM_PPC64,
 	.big_endian = FALSE,
+	.capstone_arch = CS_ARCH_PPC,
+	.capstone_mode = (int)(CS_MODE_64 | CS_MODE_LITTLE_ENDIAN),
+	.insn_size = 4,
 	.abs64 = R_PPC64_ADDR64,
 	.pc32 = R_PPC64_REL32,
 	.relocs = relocs,

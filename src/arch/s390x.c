@@ -3,6 +3,7 @@
  * s390x, big endian. Branches and larl count in halfwords from the start of the instruction, while the field stands two bytes
  * into it: R_390_PC32DBL carries the addend sym+2.
  */
+#include <capstone/capstone.h>
 #include <elf.h>
 #include <string.h>
 
@@ -208,6 +209,9 @@ const KmArch km_arch_s390x = {
 	.qemu = "s390x",
 	.machine = EM_S390,
 	.big_endian = TRUE,
+	.capstone_arch = CS_ARCH_SYSZ,
+	.capstone_mode = (int)(CS_MODE_BIG_ENDIAN),
+	.insn_size = 0,
 	.abs64 = R_390_64,
 	.pc32 = R_390_PC32,
 	.relocs = relocs,

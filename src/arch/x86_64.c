@@ -92,8 +92,8 @@ static gboolean surely_no_immediate(const guint8 *field, gsize before)
 					  0x23, 0x21, 0x38, 0x3a, 0x84, 0x85, 0x86, 0x87, 0x88, 0x8a, 0x63, 0xff };
 	if (before < 2 || !memchr(opcodes, field[-2], sizeof(opcodes)))
 		return FALSE;
-	for (gsize i = 3; i <= 7 && i <= before; i++)
-		if (field[-i] == 0x62 || field[-i] == 0xc4 || field[-i] == 0xc5 || field[-i] == 0x3a)
+	for (const guint8 *p = field - 3; p >= field - MIN(before, 7); p--)
+		if (*p == 0x62 || *p == 0xc4 || *p == 0xc5 || *p == 0x3a)
 			return FALSE;
 	return TRUE;
 }
@@ -265,6 +265,9 @@ const KmArch km_arch_x86_64 = {
 	.machine = EM_X86_64,
 	.big_endian = FALSE,
 	.can_build = TRUE,
+	.capstone_arch = CS_ARCH_X86,
+	.capstone_mode = (int)(CS_MODE_64),
+	.insn_size = 1,
 	.abs64 = R_X86_64_64,
 	.pc32 = R_X86_64_PC32,
 	.relocs = relocs,

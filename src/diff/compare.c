@@ -172,6 +172,11 @@ gboolean km_items_same_shape(const KmItem *a, const KmItem *b)
 	return !a->section || same_refs(NULL, a, a->start, b, b->start, a->size);
 }
 
+gboolean km_items_same_refs(KmComparison *comparison, const KmItem *a, const KmItem *b)
+{
+	return a->size == b->size && same_refs(comparison, a, a->start, b, b->start, a->size);
+}
+
 gboolean km_items_equal(KmComparison *comparison, const KmItem *a, const KmItem *b)
 {
 	if (!km_items_same_bytes(a, b))

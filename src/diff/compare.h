@@ -25,6 +25,8 @@ gboolean km_refs_equal(KmComparison *comparison, const KmItem *a, const KmRef *r
 gboolean km_items_same_bytes(const KmItem *a, const KmItem *b);
 /* The same, and relocations of like kind at the same places: only what they refer to may differ. */
 gboolean km_items_same_shape(const KmItem *a, const KmItem *b);
+/* Relocations at the same places that refer to the same things, whatever the bytes are. */
+gboolean km_items_same_refs(KmComparison *comparison, const KmItem *a, const KmItem *b);
 /* All of it equal. */
 gboolean km_items_equal(KmComparison *comparison, const KmItem *a, const KmItem *b);
 /* Equal content from a place in each on, as far as the larger of the two items goes; for constants. */

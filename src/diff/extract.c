@@ -627,8 +627,8 @@ KmObject *km_extract(const KmDiff *diff, gboolean own_records, GError **error)
 	/* Another unit may use a new global datum even where its own unit does not. */
 	for (guint i = 0; i < diff->data->len; i++) {
 		const KmChange *change = diff->data->pdata[i];
-		if (change->status == KM_NEW && !change->init && change->patched->bind == STB_GLOBAL &&
-		    !km_special_find(change->patched->section->name) && !take_datum(&x, change->patched, error))
+		if (change->status == KM_NEW && !change->init && change->patched && change->patched->section &&
+		    change->patched->bind == STB_GLOBAL && !km_special_find(change->patched->section->name) && !take_datum(&x, change->patched, error))
 			return NULL;
 	}
 	if (!close_over(&x, error))

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "diff/lines.h"
+
 /* More reasons than this do not help a reader. */
 #define MAX_REASONS 8
 
@@ -173,8 +175,31 @@ static gboolean explain_refs(KmComparison *comparison, const KmItem *original, K
 	return TRUE;
 }
 
+/* TRUE when that is the whole story. */
+static gboolean explain_immediates(KmComparison *comparison, const KmItem *original, KmItem *item)
+{
+	g_autoptr(GArray) found =
+		item->kind == KM_ITEM_FUNCTION ? km_item_immediates(comparison, original, item) : NULL;
+	if (!found)
+		return FALSE;
+	if (km_immediates_are_lines(item, found))
+		return TRUE;
+	for (guint i = 0; i < found->len; i++) {
+		const KmImmediate *immediate = &g_array_index(found, KmImmediate, i);
+		gboolean line = immediate->was > 0 && immediate->now > 0 && ABS(immediate->was - immediate->now) < 1000;
+		km_item_add_reason(item,
+				   "only %s, 0x%" G_GINT64_MODIFIER "x -> 0x%" G_GINT64_MODIFIER
+				   "x at +0x%" G_GINT64_MODIFIER "x%s",
+				   found->len > 1 ? "immediates differ" : "an immediate differs", immediate->was,
+				   immediate->now, immediate->offset, line ? ": a line number?" : "");
+	}
+	return TRUE;
+}
+
 void km_explain(KmComparison *comparison, const KmItem *original, KmItem *item)
 {
+	if (explain_immediates(comparison, original, item))
+		return;
 	gboolean bytes = km_items_same_bytes(original, item);
 	if (!bytes)
 		explain_bytes(original, item);
