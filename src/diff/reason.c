@@ -184,6 +184,7 @@ static gboolean explain_immediates(KmComparison *comparison, const KmItem *origi
 		return FALSE;
 	if (km_immediates_are_lines(item, found))
 		return TRUE;
+	explain_bytes(original, item);
 	for (guint i = 0; i < found->len; i++) {
 		const KmImmediate *immediate = &g_array_index(found, KmImmediate, i);
 		gboolean line = immediate->was > 0 && immediate->now > 0 && ABS(immediate->was - immediate->now) < 1000;
