@@ -26,8 +26,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 {
 	const GOptionEntry entries[] = {
-		{ "kernel", 'k', 0, G_OPTION_ARG_STRING, &o->kernel, "Kernel to patch (default: the running one)", "NAME" },
-		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output, "Module to write (default: kmend-PATCH.ko)", "FILE" },
+		{ "kernel", 'k', 0, G_OPTION_ARG_STRING, &o->kernel, "Kernel to patch (default: the running one)",
+		  "NAME" },
+		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &o->output, "Module to write (default: kmend-PATCH.ko)",
+		  "FILE" },
 		{ "name", 0, 0, G_OPTION_ARG_STRING, &o->name, "Module name (default: from the output)", "NAME" },
 		{ "no-replace", 0, 0, G_OPTION_ARG_NONE, &o->no_replace, "Leave earlier live patches in place", NULL },
 		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Compilers at once (default: number of CPUs)", "N" },
@@ -70,8 +72,12 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 	if (!kernel)
 		return FALSE;
 	KmBuildOptions options = {
-		.patches = (const char *const *)o.patches, .output = o.output, .name = o.name, .no_replace = o.no_replace,
-		.jobs = (guint)o.jobs, .keep = o.keep,
+		.patches = (const char *const *)o.patches,
+		.output = o.output,
+		.name = o.name,
+		.no_replace = o.no_replace,
+		.jobs = (guint)o.jobs,
+		.keep = o.keep,
 	};
 	g_autoptr(KmBuild) build = km_build(kernel, &options, progress, error);
 	g_clear_pointer(&progress, km_progress_free);

@@ -21,14 +21,14 @@ typedef struct {
 	KmObject *in, *out;
 	const KmDiff *diff;
 	gboolean own_records;
-	GHashTable *included;	/* functions to take: KmSymbol of in */
-	GHashTable *pieces;	/* KmSection of in -> GPtrArray of Piece */
-	GHashTable *shared;	/* KmSection of in -> KmSection of out that collects its ranges */
-	GHashTable *defined;	/* KmSymbol of in -> KmSymbol of out that lies in a piece */
-	GHashTable *outside;	/* KmSymbol of in -> undefined KmSymbol of out */
-	GHashTable *bounds;	/* KmSection of in (out-of-line code) -> GArray of guint64: where its stretches start */
-	GPtrArray *work;	/* pieces whose relocations are still to be followed; grows while it is walked */
-	GHashTable *rows_done;	/* KmSection of in -> GByteArray: which rows were taken */
+	GHashTable *included; /* functions to take: KmSymbol of in */
+	GHashTable *pieces; /* KmSection of in -> GPtrArray of Piece */
+	GHashTable *shared; /* KmSection of in -> KmSection of out that collects its ranges */
+	GHashTable *defined; /* KmSymbol of in -> KmSymbol of out that lies in a piece */
+	GHashTable *outside; /* KmSymbol of in -> undefined KmSymbol of out */
+	GHashTable *bounds; /* KmSection of in (out-of-line code) -> GArray of guint64: where its stretches start */
+	GPtrArray *work; /* pieces whose relocations are still to be followed; grows while it is walked */
+	GHashTable *rows_done; /* KmSection of in -> GByteArray: which rows were taken */
 } Extract;
 
 static void extract_clear(Extract *x)
@@ -47,7 +47,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Extract, extract_clear)
 
 /* Where a relocation points: a place in a section of the input. */
 typedef struct {
-	KmSymbol *symbol;	/* as the relocation names it */
+	KmSymbol *symbol; /* as the relocation names it */
 	KmSection *section;
 	gint64 offset;
 } Target;
@@ -209,8 +209,8 @@ static gboolean starts_with_any(const char *name, const char *const *prefixes)
 /* Read-only values that the compiler makes out of the function's own text: only their content matters. */
 static gboolean is_value_only(const KmSymbol *symbol)
 {
-	static const char *const prefixes[] = { "__func__.",	"__FUNCTION__.", "__PRETTY_FUNCTION__.",
-						"CSWTCH.",	".LC",		 NULL };
+	static const char *const prefixes[] = { "__func__.", "__FUNCTION__.", "__PRETTY_FUNCTION__.",
+						"CSWTCH.",   ".LC",	      NULL };
 	return !(symbol->section->flags & SHF_WRITE) && starts_with_any(symbol->name, prefixes);
 }
 
@@ -275,8 +275,8 @@ static gboolean take_function(Extract *x, KmSymbol *function, GError **error)
 	if (only)
 		return take_range(x, section, 0, section->size, &piece, error);
 	if (!function->size)
-		return km_refuse(error, "%s: function %s has no size and shares section %s: it cannot be cut out", x->in->path,
-				 function->name, section->name);
+		return km_refuse(error, "%s: function %s has no size and shares section %s: it cannot be cut out",
+				 x->in->path, function->name, section->name);
 	guint64 start = function_start(x, function);
 	return take_range(x, section, (gint64)start, function->value + function->size - start, &piece, error);
 }
@@ -311,7 +311,8 @@ static void set_outside(KmReloc *out, const Target *t, KmSymbol *thing, KmSymbol
 	out->addend += (gint64)t->symbol->value - (gint64)thing->value;
 }
 
-static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, const Target *t, KmSymbol *f, GError **error)
+static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, const Target *t, KmSymbol *f,
+				  GError **error)
 {
 	const KmRelocInfo *info = km_arch_reloc(x->in->arch, out->type);
 	gboolean at_start = t->offset == (gint64)f->value;
@@ -333,7 +334,8 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 	}
 	if (!at_start && f->type == STT_FUNC && !km_special_find(by->from->name) && t->symbol->type == STT_SECTION)
 		return km_refuse(error,
-				 "%s: %s refers into the middle of %s (+0x%" G_GINT64_MODIFIER "x), which is not replaced; "
+				 "%s: %s refers into the middle of %s (+0x%" G_GINT64_MODIFIER
+				 "x), which is not replaced; "
 				 "patch %s too",
 				 x->in->path, by->from->name, f->name, (guint64)t->offset - f->value, f->name);
 	set_outside(out, t, f, outside(x, f));
@@ -440,7 +442,8 @@ static gboolean refer_to_anonymous(Extract *x, KmReloc *out, const Target *t, GE
 	if (t->offset < 0 || (guint64)t->offset > section->size)
 		return km_fail(error, "%s: a reference outside section %s", x->in->path, section->name);
 	if (km_section_is_text(section))
-		return km_refuse(error, "%s: a reference to code in %s that belongs to no function", x->in->path, section->name);
+		return km_refuse(error, "%s: a reference to code in %s that belongs to no function", x->in->path,
+				 section->name);
 	if (km_section_is_string(section) && section->data && section->entsize <= 1) {
 		guint64 left = section->size - (guint64)t->offset;
 		const guint8 *text = section->data->data + t->offset;
@@ -477,7 +480,8 @@ static gboolean refer(Extract *x, const Piece *by, KmReloc *out, const Target *t
 	KmSymbol *thing = km_section_is_string(t->section) ? NULL : thing_at(x, t);
 	if (!thing)
 		return refer_to_anonymous(x, out, t, error);
-	return is_text_symbol(thing) ? refer_to_function(x, by, out, t, thing, error) : refer_to_datum(x, out, t, thing, error);
+	return is_text_symbol(thing) ? refer_to_function(x, by, out, t, thing, error)
+				     : refer_to_datum(x, out, t, thing, error);
 }
 
 /* ---- following ---- */
@@ -491,12 +495,15 @@ static gboolean follow_branches(Extract *x, const Piece *piece, GError **error)
 	g_autoptr(GArray) branches = x->in->arch->branches_out(piece->from, piece->start, piece->start + piece->size);
 	for (guint i = 0; i < branches->len; i++) {
 		const KmBranch *b = &g_array_index(branches, KmBranch, i);
-		KmSymbol *thing = b->target < piece->from->size ? km_object_symbol_at(x->in, piece->from, b->target) : NULL;
+		KmSymbol *thing =
+			b->target < piece->from->size ? km_object_symbol_at(x->in, piece->from, b->target) : NULL;
 		if (!thing || !b->type)
-			return km_refuse(error, "%s: %s jumps from +0x%" G_GINT64_MODIFIER "x to +0x%" G_GINT64_MODIFIER
-						"x without a relocation; it cannot be cut out",
+			return km_refuse(error,
+					 "%s: %s jumps from +0x%" G_GINT64_MODIFIER "x to +0x%" G_GINT64_MODIFIER
+					 "x without a relocation; it cannot be cut out",
 					 x->in->path, piece->from->name, b->field, b->target);
-		KmReloc out = { .offset = b->field - piece->start + piece->at, .type = b->type,
+		KmReloc out = { .offset = b->field - piece->start + piece->at,
+				.type = b->type,
 				.addend = b->addend + (gint64)(b->target - thing->value) };
 		Target t = { .symbol = thing, .section = piece->from, .offset = (gint64)b->target };
 		if (!refer(x, piece, &out, &t, error))
@@ -523,7 +530,8 @@ static gboolean follow(Extract *x, const Piece *piece, GError **error)
 }
 
 /* Is the owner of the row at start taken? Rows whose relocation means "up to here" belong to the byte before. */
-static const Piece *owner_piece(const Extract *x, const KmSpecial *special, const KmSection *section, guint64 start, guint64 size)
+static const Piece *owner_piece(const Extract *x, const KmSpecial *special, const KmSection *section, guint64 start,
+				guint64 size)
 {
 	gsize n;
 	const KmReloc *first = km_section_relocs_in(section, start, start + size, &n);

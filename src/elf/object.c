@@ -155,7 +155,7 @@ KmSymbol *km_object_section_symbol(KmObject *object, KmSection *section)
 /* One section's symbols by address; reach[i] is the furthest end of the first i + 1 of them. */
 typedef struct {
 	GPtrArray *symbols;
-	GArray *reach;	/* of guint64 */
+	GArray *reach; /* of guint64 */
 } Cover;
 
 static void cover_free(gpointer p)

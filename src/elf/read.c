@@ -11,10 +11,10 @@
 typedef struct {
 	Elf *elf;
 	KmObject *object;
-	GPtrArray *by_index;	/* section header index -> KmSection or NULL */
-	GPtrArray *symbols;	/* symbol table index -> KmSymbol */
+	GPtrArray *by_index; /* section header index -> KmSection or NULL */
+	GPtrArray *symbols; /* symbol table index -> KmSymbol */
 	gsize shstrndx;
-	Elf_Data *xindex;	/* SHT_SYMTAB_SHNDX, or NULL */
+	Elf_Data *xindex; /* SHT_SYMTAB_SHNDX, or NULL */
 } Reader;
 
 static void reader_clear(Reader *r)
@@ -28,8 +28,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
 
 static gboolean bad(const Reader *r, GError **error, const char *what, const char *section, guint64 index)
 {
-	return km_fail(error, "%s: %s (section %s, entry %" G_GUINT64_FORMAT "): the file is damaged", r->object->path, what,
-		       section, index);
+	return km_fail(error, "%s: %s (section %s, entry %" G_GUINT64_FORMAT "): the file is damaged", r->object->path,
+		       what, section, index);
 }
 
 /* libelf takes a section table that lies outside the file for an empty one: a truncated file must not look like that. */
@@ -39,8 +39,10 @@ static gboolean check_section_table(const Reader *r, const GElf_Ehdr *ehdr, gsiz
 	if (ehdr->e_shoff && elf_getshdrnum(r->elf, &count) == 0 && count && ehdr->e_shoff < size &&
 	    count <= (size - ehdr->e_shoff) / sizeof(Elf64_Shdr))
 		return TRUE;
-	return km_fail(error, "%s: the section table is missing or lies outside the file (%" G_GSIZE_FORMAT
-			      " bytes): the file is truncated or damaged", r->object->path, size);
+	return km_fail(error,
+		       "%s: the section table is missing or lies outside the file (%" G_GSIZE_FORMAT
+		       " bytes): the file is truncated or damaged",
+		       r->object->path, size);
 }
 
 static gboolean read_header(Reader *r, const char *path, gsize size, GError **error)
@@ -52,8 +54,8 @@ static gboolean read_header(Reader *r, const char *path, gsize size, GError **er
 		return km_fail(error, "%s: a 32-bit object; only 64-bit kernels are supported", path);
 	const KmArch *arch = km_arch_by_elf(ehdr.e_machine, ehdr.e_ident[EI_DATA] == ELFDATA2MSB);
 	if (!arch)
-		return km_fail(error, "%s: built for an architecture that is not supported (ELF machine %u, %s-endian)", path,
-			       ehdr.e_machine, ehdr.e_ident[EI_DATA] == ELFDATA2MSB ? "big" : "little");
+		return km_fail(error, "%s: built for an architecture that is not supported (ELF machine %u, %s-endian)",
+			       path, ehdr.e_machine, ehdr.e_ident[EI_DATA] == ELFDATA2MSB ? "big" : "little");
 	r->object = km_object_new(arch, path);
 	r->object->type = ehdr.e_type;
 	r->object->flags = ehdr.e_flags;
@@ -157,7 +159,8 @@ static gboolean link_sections(Reader *r, GError **error)
 static gboolean add_symbol(Reader *r, const GElf_Sym *sym, Elf32_Word xindex, const char *name, GError **error)
 {
 	guint64 index = sym->st_shndx == SHN_XINDEX ? xindex : sym->st_shndx;
-	gboolean special = sym->st_shndx == SHN_UNDEF || (sym->st_shndx >= SHN_LORESERVE && sym->st_shndx != SHN_XINDEX);
+	gboolean special =
+		sym->st_shndx == SHN_UNDEF || (sym->st_shndx >= SHN_LORESERVE && sym->st_shndx != SHN_XINDEX);
 	if (!special && index >= r->by_index->len)
 		return bad(r, error, "symbol in a section that does not exist", ".symtab", r->symbols->len);
 	KmSection *section = special ? NULL : section_at(r, index);
@@ -168,8 +171,8 @@ static gboolean add_symbol(Reader *r, const GElf_Sym *sym, Elf32_Word xindex, co
 	guint64 size = sym->st_size;
 	if (section && r->object->type == ET_REL && size > limit - sym->st_value)
 		size = limit - sym->st_value;
-	KmSymbol *symbol = km_object_add_symbol(r->object, name, GELF_ST_BIND(sym->st_info), GELF_ST_TYPE(sym->st_info), section,
-						sym->st_value, size);
+	KmSymbol *symbol = km_object_add_symbol(r->object, name, GELF_ST_BIND(sym->st_info), GELF_ST_TYPE(sym->st_info),
+						section, sym->st_value, size);
 	symbol->other = sym->st_other;
 	symbol->shndx = special ? sym->st_shndx : section ? 0 : SHN_ABS;
 	g_ptr_array_add(r->symbols, symbol);
@@ -261,7 +264,8 @@ static gboolean read_all_relocs(Reader *r, GError **error)
 		if (!gelf_getshdr(scn, &shdr))
 			continue;
 		if (shdr.sh_type == SHT_REL && section_at(r, shdr.sh_info))
-			return km_fail(error, "%s: relocations without addends (SHT_REL), which no supported kernel uses",
+			return km_fail(error,
+				       "%s: relocations without addends (SHT_REL), which no supported kernel uses",
 				       r->object->path);
 		if (shdr.sh_type == SHT_RELA && !read_relocs(r, scn, &shdr, error))
 			return FALSE;

@@ -12,7 +12,7 @@
 /* A string table under construction. */
 typedef struct {
 	GByteArray *bytes;
-	GHashTable *known;	/* char* -> offset */
+	GHashTable *known; /* char* -> offset */
 } Strings;
 
 static void strings_init(Strings *s)
@@ -40,10 +40,10 @@ typedef struct {
 	Elf *elf;
 	int fd;
 	Strings symbol_names, section_names;
-	guint *symbol_index;	/* KmSymbol.index -> index in .symtab */
-	guint locals;		/* local symbols, null symbol included */
-	GPtrArray *buffers;	/* translated data, alive until elf_update() */
-	guint symtab;		/* section header index of .symtab */
+	guint *symbol_index; /* KmSymbol.index -> index in .symtab */
+	guint locals; /* local symbols, null symbol included */
+	GPtrArray *buffers; /* translated data, alive until elf_update() */
+	guint symtab; /* section header index of .symtab */
 } Writer;
 
 static void writer_clear(Writer *w)

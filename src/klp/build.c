@@ -17,11 +17,11 @@ typedef struct {
 	KmProgress *progress;
 	KmTempDir *temp;
 	KmOverlay *overlay;
-	GPtrArray *units;	/* of KmUnit */
+	GPtrArray *units; /* of KmUnit */
 	KmImage *image;
 	KmModuleTools *tools;
-	GPtrArray *works;	/* of KmUnitWork, same order as units */
-	GPtrArray *hooks;	/* of KmHook */
+	GPtrArray *works; /* of KmUnitWork, same order as units */
+	GPtrArray *hooks; /* of KmHook */
 	KmLink *link;
 	KmLayout layout;
 	KmBuild *result;
@@ -115,11 +115,13 @@ static gboolean check_kernel(State *s, GError **error)
 	KmKernel *k = s->kernel;
 	g_autofree char *livepatch = km_kernel_config(k, "LIVEPATCH");
 	if (!k->arch->can_build)
-		return km_refuse(error, "kernel %s is for %s: building live patches for it is not supported yet", k->name,
-				 k->arch->name);
+		return km_refuse(error, "kernel %s is for %s: building live patches for it is not supported yet",
+				 k->name, k->arch->name);
 	if (!livepatch)
-		return km_refuse(error, "kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into",
-				 k->name);
+		return km_refuse(
+			error,
+			"kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into",
+			k->name);
 	return TRUE;
 }
 
@@ -158,7 +160,8 @@ static gboolean compile(State *s, GError **error)
 		return FALSE;
 	Preparation p = { .s = s };
 	GThread *thread = g_thread_new("prepare", prepare, &p);
-	gboolean compiled = km_units_compile(s->kernel, s->overlay, s->units, objects, s->options->jobs, s->progress, error);
+	gboolean compiled =
+		km_units_compile(s->kernel, s->overlay, s->units, objects, s->options->jobs, s->progress, error);
 	g_thread_join(thread);
 	s->image = p.image;
 	s->tools = p.tools;
@@ -262,8 +265,8 @@ static gboolean run_objtool(State *s, const char *path, GError **error)
 	g_strstrip(r->output);
 	if (r->status == 0 && !*r->errors && !*r->output)
 		return TRUE;
-	return km_refuse(error, "the kernel's objtool does not accept the new code (status %d): %s %s", r->status, r->errors,
-			 r->output);
+	return km_refuse(error, "the kernel's objtool does not accept the new code (status %d): %s %s", r->status,
+			 r->errors, r->output);
 }
 
 static gboolean emit(State *s, GError **error)
@@ -275,7 +278,11 @@ static gboolean emit(State *s, GError **error)
 	if (!object)
 		return FALSE;
 	KmEmit e = {
-		.image = s->image, .kernel = s->kernel, .layout = &s->layout, .refs = s->link->refs, .hooks = s->hooks,
+		.image = s->image,
+		.kernel = s->kernel,
+		.layout = &s->layout,
+		.refs = s->link->refs,
+		.hooks = s->hooks,
 		.name = s->result->module_name,
 	};
 	g_free(object->path);
@@ -308,8 +315,9 @@ KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *p
 	s.result = new_result();
 	s.works = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_work_free);
 	s.hooks = g_ptr_array_new_with_free_func((GDestroyNotify)km_hook_free);
-	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) && make_units(&s, error) &&
-		      compile(&s, error) && work_units(&s, error) && link_units(&s, error) && emit(&s, error);
+	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
+		      make_units(&s, error) && compile(&s, error) && work_units(&s, error) && link_units(&s, error) &&
+		      emit(&s, error);
 	keep_workdir(&s);
 	return ok ? g_steal_pointer(&s.result) : NULL;
 }
@@ -322,12 +330,14 @@ json_t *km_build_to_json(const KmBuild *build)
 		json_t *reasons = json_array();
 		for (guint k = 0; k < f->reasons->len; k++)
 			json_array_append_new(reasons, json_string(f->reasons->pdata[k]));
-		json_array_append_new(functions, json_pack("{s:s, s:s, s:i, s:s, s:o}", "object", f->object, "name", f->name,
-							   "sympos", (int)f->sympos, "source", f->source, "reasons", reasons));
+		json_array_append_new(functions,
+				      json_pack("{s:s, s:s, s:i, s:s, s:o}", "object", f->object, "name", f->name,
+						"sympos", (int)f->sympos, "source", f->source, "reasons", reasons));
 	}
 	json_t *added = json_array();
 	for (guint i = 0; i < build->added->len; i++)
 		json_array_append_new(added, json_string(build->added->pdata[i]));
-	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", build->output, "module", build->module_name, "functions",
-			 functions, "added", added, "compared", (int)build->compared, "references", (int)build->references);
+	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", build->output, "module", build->module_name,
+			 "functions", functions, "added", added, "compared", (int)build->compared, "references",
+			 (int)build->references);
 }

@@ -29,8 +29,8 @@ static gboolean check_left_behind(const KmObject *object, GError **error)
 		for (guint k = 0; !is_left_behind(section, NULL) && k < section->relocs->len; k++) {
 			const KmSymbol *symbol = g_array_index(section->relocs, KmReloc, k).symbol;
 			if (symbol->section && is_left_behind(symbol->section, NULL))
-				return km_refuse(error, "%s: section %s refers to %s, which a module does not carry", object->path,
-						 section->name, symbol->section->name);
+				return km_refuse(error, "%s: section %s refers to %s, which a module does not carry",
+						 object->path, section->name, symbol->section->name);
 		}
 	}
 	return TRUE;
@@ -59,8 +59,8 @@ static void drop_unused_symbols(KmObject *object)
 static gboolean make_klp_symbol(KmSymbol *symbol, const KmRef *ref, GError **error)
 {
 	if (strlen(ref->object) > MAX_OBJECT_NAME || strlen(ref->name) > MAX_SYMBOL_NAME || strchr(ref->name, ','))
-		return km_refuse(error, "symbol %s of %s: the kernel's livepatch loader cannot parse such a name", ref->name,
-				 ref->object);
+		return km_refuse(error, "symbol %s of %s: the kernel's livepatch loader cannot parse such a name",
+				 ref->name, ref->object);
 	g_free(symbol->name);
 	symbol->name = g_strdup_printf(".klp.sym.%s.%s,%u", ref->object, ref->name, ref->sympos);
 	symbol->shndx = KM_SHN_LIVEPATCH;
@@ -100,10 +100,12 @@ static gboolean check_in_time(const KmSection *section, const KmRef *ref, GError
 	const KmSpecial *special = km_special_find(section->name);
 	if (!strcmp(ref->object, "vmlinux") || !special)
 		return TRUE;
-	return km_refuse(error,
-			 "%s refers to %s of module %s (a static key, static call or tracepoint of a module, or an alternative): "
-			 "the kernel would resolve it too late; use static_key_enabled() or leave that part of the function out",
-			 section->name, ref->name, ref->object);
+	return km_refuse(
+		error,
+		"%s refers to %s of module %s (a static key, static call or tracepoint of a module, or an "
+		"alternative): "
+		"the kernel would resolve it too late; use static_key_enabled() or leave that part of the function out",
+		section->name, ref->name, ref->object);
 }
 
 static KmSection *klp_section(KmObject *object, KmSection *target, const char *owner)
@@ -114,7 +116,8 @@ static KmSection *klp_section(KmObject *object, KmSection *target, const char *o
 		if (known->klp_target == target && !strcmp(known->klp_object, owner))
 			return known;
 	}
-	KmSection *klp = km_object_add_section(object, name, SHT_RELA, SHF_ALLOC | SHF_INFO_LINK | KM_SHF_RELA_LIVEPATCH, 8);
+	KmSection *klp =
+		km_object_add_section(object, name, SHT_RELA, SHF_ALLOC | SHF_INFO_LINK | KM_SHF_RELA_LIVEPATCH, 8);
 	klp->klp_object = g_strdup(owner);
 	klp->klp_target = target;
 	return klp;
@@ -127,9 +130,11 @@ static gboolean check_loadable(const KmObject *object, const KmSection *section,
 	if (info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC || info->kind == KM_RELOC_CALL ||
 		     info->kind == KM_RELOC_NONE))
 		return TRUE;
-	return km_refuse(error, "%s+0x%" G_GINT64_MODIFIER "x: relocation %s (%u) against %s: the kernel's module loader does not "
-				"know it", section->name, r->offset, info ? info->name : "of unknown type", r->type,
-			 r->symbol->name);
+	return km_refuse(error,
+			 "%s+0x%" G_GINT64_MODIFIER
+			 "x: relocation %s (%u) against %s: the kernel's module loader does not "
+			 "know it",
+			 section->name, r->offset, info ? info->name : "of unknown type", r->type, r->symbol->name);
 }
 
 static gboolean split_relocs(KmObject *object, KmSection *section, GHashTable *klp, GError **error)
@@ -203,10 +208,11 @@ static void add_namespaces(const KmObject *object, const KmEmit *emit, KmSection
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
 		const KmExport *export = !symbol->section && symbol->shndx == SHN_UNDEF
-						 ? km_image_export(emit->image, symbol->name) : NULL;
+						 ? km_image_export(emit->image, symbol->name)
+						 : NULL;
 		if (export && *export->namespace &&
 		    !g_ptr_array_find_with_equal_func(names, export->namespace, g_str_equal, NULL))
-			g_ptr_array_add(names, (gpointer)export->namespace);
+			g_ptr_array_add(names, (gpointer) export->namespace);
 	}
 	g_ptr_array_sort(names, by_text);
 	for (guint i = 0; i < names->len; i++)
@@ -232,14 +238,16 @@ static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **err
 	return TRUE;
 }
 
-static gboolean add_version(KmSection *versions, const KmObject *object, const KmEmit *emit, const char *name, GError **error)
+static gboolean add_version(KmSection *versions, const KmObject *object, const KmEmit *emit, const char *name,
+			    GError **error)
 {
 	const KmLayout *l = emit->layout;
 	const KmExport *export = km_image_export(emit->image, name);
 	if (!export || !export->has_crc)
 		return km_fail(error, "%s: the kernel has no version for exported symbol %s", object->path, name);
 	if (strlen(name) >= l->version_size - l->version_name)
-		return km_refuse(error, "%s: the name of %s is too long for this kernel's version table", object->path, name);
+		return km_refuse(error, "%s: the name of %s is too long for this kernel's version table", object->path,
+				 name);
 	guint64 at = km_section_append(versions, NULL, l->version_size, 1);
 	km_object_put_u64(object, versions->data->data + at + l->version_crc, export->crc);
 	memcpy(versions->data->data + at + l->version_name, name, strlen(name));
@@ -260,7 +268,8 @@ static gboolean write_versions(KmObject *object, const KmEmit *emit, GError **er
 			g_ptr_array_add(names, symbol->name);
 	}
 	g_ptr_array_sort(names, by_text);
-	if (km_image_export(emit->image, "module_layout") && !add_version(versions, object, emit, "module_layout", error))
+	if (km_image_export(emit->image, "module_layout") &&
+	    !add_version(versions, object, emit, "module_layout", error))
 		return FALSE;
 	for (guint i = 0; i < names->len; i++)
 		if (!add_version(versions, object, emit, names->pdata[i], error))
@@ -275,8 +284,8 @@ static gboolean write_name(KmObject *object, const KmEmit *emit, GError **error)
 	if (!section || section->size != l->module_size)
 		return km_fail(error, "%s: the module template has no struct module", object->path);
 	if (strlen(emit->name) >= l->module_name_len)
-		return km_fail(error, "module name %s is longer than %u characters; choose another with --name", emit->name,
-			       l->module_name_len - 1);
+		return km_fail(error, "module name %s is longer than %u characters; choose another with --name",
+			       emit->name, l->module_name_len - 1);
 	char *name = (char *)section->data->data + l->module_name;
 	memset(name, 0, l->module_name_len);
 	memcpy(name, emit->name, strlen(emit->name));
@@ -296,5 +305,6 @@ gboolean km_emit(KmObject *object, const KmEmit *emit, guint *references, GError
 	*references = 0;
 	for (guint i = 0; i < object->symbols->len; i++)
 		*references += ((const KmSymbol *)object->symbols->pdata[i])->shndx == KM_SHN_LIVEPATCH;
-	return write_modinfo(object, emit, error) && write_versions(object, emit, error) && write_name(object, emit, error);
+	return write_modinfo(object, emit, error) && write_versions(object, emit, error) &&
+	       write_name(object, emit, error);
 }

@@ -11,9 +11,9 @@ typedef struct {
 	const KmImage *image;
 	KmKernel *kernel;
 	const KmLayout *layout;
-	GHashTable *refs;		/* KmLink.refs */
-	const GPtrArray *hooks;		/* of KmHook: written into modinfo, so that inspect can tell */
-	const char *name;		/* module name */
+	GHashTable *refs; /* KmLink.refs */
+	const GPtrArray *hooks; /* of KmHook: written into modinfo, so that inspect can tell */
+	const char *name; /* module name */
 } KmEmit;
 
 /*

@@ -102,13 +102,15 @@ static guint64 put_objects(Writer *w, const GPtrArray *hooks)
 	return array;
 }
 
-gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const GPtrArray *hooks, gboolean replace, GError **error)
+gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const GPtrArray *hooks, gboolean replace,
+			GError **error)
 {
 	Writer w = { .object = object, .layout = layout };
 	KmSymbol *this_module = km_object_find_symbol(object, "__this_module");
 	KmSymbol *patch = km_object_find_symbol(object, KM_TEMPLATE_PATCH_SYMBOL);
 	if (!this_module || !patch || patch->section)
-		return km_fail(error, "%s: the module template is damaged: remove the kernel's work directory and retry",
+		return km_fail(error,
+			       "%s: the module template is damaged: remove the kernel's work directory and retry",
 			       object->path);
 	w.strings = km_object_add_section(object, ".rodata.kmend", SHT_PROGBITS, SHF_ALLOC, 1);
 	w.data = km_object_add_section(object, ".data.kmend", SHT_PROGBITS, SHF_ALLOC | SHF_WRITE, 32);

@@ -8,29 +8,29 @@
 #include "kernel/kernel.h"
 
 typedef struct {
-	const char *const *patches;	/* NULL-ended */
-	const char *output;		/* NULL: kmend-<name of the first patch>.ko in the current directory */
-	const char *name;		/* module name; NULL: from output */
+	const char *const *patches; /* NULL-ended */
+	const char *output; /* NULL: kmend-<name of the first patch>.ko in the current directory */
+	const char *name; /* module name; NULL: from output */
 	gboolean no_replace;
-	guint jobs;			/* 0: number of CPUs */
-	const char *keep;		/* keep the work directory here; NULL: remove it */
+	guint jobs; /* 0: number of CPUs */
+	const char *keep; /* keep the work directory here; NULL: remove it */
 } KmBuildOptions;
 
 typedef struct {
-	char *object;	/* "vmlinux" or the module */
+	char *object; /* "vmlinux" or the module */
 	char *name;
 	guint sympos;
-	char *source;	/* unit */
-	GPtrArray *reasons;	/* of char* */
+	char *source; /* unit */
+	GPtrArray *reasons; /* of char* */
 } KmPatchedFunction;
 
 typedef struct {
 	char *output;
 	char *module_name;
-	GPtrArray *functions;	/* of KmPatchedFunction: replaced in the kernel */
-	GPtrArray *added;	/* of char*: new functions and data inside the module */
-	guint compared;		/* functions of the originals proved equal to the running code */
-	guint references;	/* livepatch relocations' distinct symbols */
+	GPtrArray *functions; /* of KmPatchedFunction: replaced in the kernel */
+	GPtrArray *added; /* of char*: new functions and data inside the module */
+	guint compared; /* functions of the originals proved equal to the running code */
+	guint references; /* livepatch relocations' distinct symbols */
 } KmBuild;
 
 KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error);

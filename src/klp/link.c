@@ -70,11 +70,25 @@ static gboolean has_prefix_of(const char *name, const char *const *prefixes)
 /* Sections that mean the same in a module as in the kernel. Anything else would be loaded and silently do nothing. */
 static gboolean can_carry(const KmSection *section)
 {
-	static const char *const plain[] = { ".text",		".data",	   ".bss",	     ".rodata",
-					     "__dyndbg",	".static_call.text", ".noinstr.text", ".sched.text",
-					     ".cpuidle.text",	".ref.text",	   ".kprobes.text",  ".irqentry.text",
-					     ".softirqentry.text", ".spinlock.text", ".lock.text",   ".entry.text",
-					     ".meminit.text",	".devinit.text",   NULL };
+	static const char *const plain[] = { ".text",
+					     ".data",
+					     ".bss",
+					     ".rodata",
+					     "__dyndbg",
+					     ".static_call.text",
+					     ".noinstr.text",
+					     ".sched.text",
+					     ".cpuidle.text",
+					     ".ref.text",
+					     ".kprobes.text",
+					     ".irqentry.text",
+					     ".softirqentry.text",
+					     ".spinlock.text",
+					     ".lock.text",
+					     ".entry.text",
+					     ".meminit.text",
+					     ".devinit.text",
+					     NULL };
 	if (!(section->flags & SHF_ALLOC))
 		return TRUE;
 	return km_special_find(section->name) || has_prefix_of(section->name, plain);
@@ -97,7 +111,8 @@ static Home home_of(KmObject *object, const KmSection *section)
 {
 	KmSection *to = is_table(section) ? km_object_find_section(object, section->name) : NULL;
 	if (!to) {
-		to = km_object_add_section(object, section->name, section->type, section->flags & ~(guint64)SHF_LINK_ORDER, 1);
+		to = km_object_add_section(object, section->name, section->type,
+					   section->flags & ~(guint64)SHF_LINK_ORDER, 1);
 		to->entsize = section->entsize;
 	}
 	const guint8 *bytes = section->data ? section->data->data : NULL;
@@ -164,8 +179,8 @@ static gboolean add_symbols(KmLink *link, const KmObject *extracted, const Home 
 			if (!add_undefined(link, symbol, c, definitions, offsets, error))
 				return FALSE;
 		} else {
-			KmSymbol *moved = km_object_add_symbol(link->object, symbol->name, STB_LOCAL, symbol->type, NULL,
-							       symbol->value, symbol->size);
+			KmSymbol *moved = km_object_add_symbol(link->object, symbol->name, STB_LOCAL, symbol->type,
+							       NULL, symbol->value, symbol->size);
 			moved->shndx = symbol->shndx;
 			g_hash_table_insert(link->moved, (gpointer)symbol, moved);
 		}
@@ -185,20 +200,22 @@ static void add_relocs(KmLink *link, const KmObject *extracted, const KmSection 
 		if (r.symbol->type == STT_SECTION)
 			moved = (gint64)homes[r.symbol->section->index].at;
 		KmSymbol *to = r.symbol == extracted->null_symbol ? link->object->null_symbol
-								   : g_hash_table_lookup(link->moved, r.symbol);
-		km_section_add_reloc(home->to, r.offset + home->at, r.type, to, r.addend + (offset ? *offset : 0) + moved);
+								  : g_hash_table_lookup(link->moved, r.symbol);
+		km_section_add_reloc(home->to, r.offset + home->at, r.type, to,
+				     r.addend + (offset ? *offset : 0) + moved);
 	}
 }
 
-gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions, GError **error)
+gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions,
+		     GError **error)
 {
 	g_autofree Home *homes = g_new0(Home, extracted->sections->len + 1);
 	g_autoptr(GHashTable) offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	for (guint i = 0; i < extracted->sections->len; i++) {
 		const KmSection *section = extracted->sections->pdata[i];
 		if (!can_carry(section))
-			return km_refuse(error, "%s: the new code needs section %s, which a live patch cannot carry", extracted->path,
-					 section->name);
+			return km_refuse(error, "%s: the new code needs section %s, which a live patch cannot carry",
+					 extracted->path, section->name);
 		homes[i] = home_of(link->object, section);
 	}
 	if (!add_symbols(link, extracted, homes, c, definitions, offsets, error))

@@ -8,8 +8,8 @@
 /* The module under construction. */
 typedef struct {
 	KmObject *object;
-	GHashTable *refs;	/* name of an undefined symbol in object (char*) -> KmRef; both owned */
-	GHashTable *moved;	/* KmSymbol of an extracted object -> KmSymbol of object */
+	GHashTable *refs; /* name of an undefined symbol in object (char*) -> KmRef; both owned */
+	GHashTable *moved; /* KmSymbol of an extracted object -> KmSymbol of object */
 } KmLink;
 
 /* Starts with template_object, whose ownership it takes. */
@@ -23,7 +23,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmLink, km_link_free)
  * functions and data of another unit (char* -> KmSymbol of its extracted object), bound by km_link_join().
  * Refused: sections a live patch cannot carry, by name.
  */
-gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions, GError **error);
+gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions,
+		     GError **error);
 /* Once all units are in: bind references from one unit to another's new definitions. */
 void km_link_join(KmLink *link, GHashTable *definitions);
 

@@ -158,8 +158,8 @@ static KmRef *by_global_name(const KmRefContext *c, const char *name, GError **e
 	if (local)
 		g_propagate_error(error, g_steal_pointer(&local));
 	else
-		km_refuse(error, "%s: the patch uses %s, which this kernel does not have (or has several times)", c->plain->path,
-			  name);
+		km_refuse(error, "%s: the patch uses %s, which this kernel does not have (or has several times)",
+			  c->plain->path, name);
 	return NULL;
 }
 
@@ -176,7 +176,8 @@ KmRef *km_ref_new(const KmRefContext *c, const KmSymbol *patched, const char *na
 		return by_global_name(c, name, error);
 	const KmSymbol *original = g_hash_table_lookup(c->diff->twins, patched);
 	if (!original)
-		return km_refuse_null(error, "%s: %s is new but was not taken into the live patch", c->plain->path, name);
+		return km_refuse_null(error, "%s: %s is new but was not taken into the live patch", c->plain->path,
+				      name);
 	const KmPlace *place = km_ref_place(c, original, error);
 	if (!place)
 		return NULL;

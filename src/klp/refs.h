@@ -9,18 +9,18 @@
 #include "match/match.h"
 
 typedef enum {
-	KM_REF_IMPORT,	/* an ordinary undefined symbol: exported by vmlinux */
-	KM_REF_KLP,	/* a livepatch symbol of an object at a position */
+	KM_REF_IMPORT, /* an ordinary undefined symbol: exported by vmlinux */
+	KM_REF_KLP, /* a livepatch symbol of an object at a position */
 } KmRefKind;
 
 typedef struct {
 	KmRefKind kind;
-	char *object;		/* KLP: "vmlinux" or the module that owns the symbol */
-	char *name;		/* as the kernel knows it */
-	guint sympos;		/* KLP: 1-based */
-	gint64 offset;		/* bytes from that symbol to what is meant; added to addends */
-	char *owner;		/* KLP of a module's symbol: the object whose loading makes it resolvable */
-	const KmExport *export;	/* IMPORT; owned by the image */
+	char *object; /* KLP: "vmlinux" or the module that owns the symbol */
+	char *name; /* as the kernel knows it */
+	guint sympos; /* KLP: 1-based */
+	gint64 offset; /* bytes from that symbol to what is meant; added to addends */
+	char *owner; /* KLP of a module's symbol: the object whose loading makes it resolvable */
+	const KmExport *export; /* IMPORT; owned by the image */
 } KmRef;
 
 void km_ref_free(KmRef *ref);
@@ -31,13 +31,13 @@ gboolean km_ref_equal(const KmRef *a, const KmRef *b);
 typedef struct {
 	KmKernel *kernel;
 	const KmImage *image;
-	const char *owner;		/* "vmlinux" or the unit's module */
-	KmObject *plain;		/* the object that was proved */
-	KmObject *original;		/* sectioned original */
-	KmObject *module;		/* the stock module, or NULL */
+	const char *owner; /* "vmlinux" or the unit's module */
+	KmObject *plain; /* the object that was proved */
+	KmObject *original; /* sectioned original */
+	KmObject *module; /* the stock module, or NULL */
 	KmMatch *match;
 	const KmDiff *diff;
-	GHashTable *plain_twins;	/* KmSymbol of original -> KmSymbol of plain, km_plain_twins() */
+	GHashTable *plain_twins; /* KmSymbol of original -> KmSymbol of plain, km_plain_twins() */
 } KmRefContext;
 
 /* Pair the symbols of the two assemblies of one listing: the n-th of a name with the n-th of that name. */

@@ -56,8 +56,10 @@ gboolean km_template_layout(const KmObject *template_object, KmLayout *layout, G
 	const KmSection *section = km_object_find_section(template_object, KM_TEMPLATE_LAYOUT_SECTION);
 	guint32 numbers[sizeof(*layout) / sizeof(guint32)];
 	if (!section || section->size != sizeof(numbers))
-		return km_fail(error, "%s: the module template has no layout table: remove the kernel's work directory and retry",
-			       template_object->path);
+		return km_fail(
+			error,
+			"%s: the module template has no layout table: remove the kernel's work directory and retry",
+			template_object->path);
 	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
 		numbers[i] = km_object_get_u32(template_object, section->data->data + i * sizeof(guint32));
 	memcpy(layout, numbers, sizeof(numbers));

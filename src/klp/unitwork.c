@@ -68,7 +68,8 @@ static gboolean read_objects(KmUnitWork *work, GError **error)
 	const KmUnit *unit = work->unit;
 	if (unit->module_path && !(work->module = km_module_read(unit->module_path, error)))
 		return FALSE;
-	return (work->original = km_object_read(unit->original, error)) && (work->plain = km_object_read(unit->plain, error)) &&
+	return (work->original = km_object_read(unit->original, error)) &&
+	       (work->plain = km_object_read(unit->plain, error)) &&
 	       (work->patched = km_object_read(unit->patched, error));
 }
 
@@ -85,8 +86,15 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	forget_overridden(work);
 	work->plain_twins = km_plain_twins(work->original, work->plain);
 	work->context = (KmRefContext){
-		.kernel = kernel, .image = image, .owner = unit->owner, .plain = work->plain, .original = work->original,
-		.module = work->module, .match = work->match, .diff = work->diff, .plain_twins = work->plain_twins,
+		.kernel = kernel,
+		.image = image,
+		.owner = unit->owner,
+		.plain = work->plain,
+		.original = work->original,
+		.module = work->module,
+		.match = work->match,
+		.diff = work->diff,
+		.plain_twins = work->plain_twins,
 	};
 	if (changes_something(work) && !(work->extracted = km_extract(work->diff, unit->module_path != NULL, error)))
 		return NULL;
@@ -113,12 +121,14 @@ static KmSymbol *extracted_symbol(const KmUnitWork *work, const KmSymbol *patche
 static gboolean check_place(const KmUnitWork *work, const KmChange *change, const KmPlace *place, GError **error)
 {
 	if (place->offset)
-		return km_refuse(error, "%s: the kernel has no name of its own for %s (it is %s+%" G_GINT64_FORMAT
-					"), so it cannot be redirected; patch its callers",
+		return km_refuse(error,
+				 "%s: the kernel has no name of its own for %s (it is %s+%" G_GINT64_FORMAT
+				 "), so it cannot be redirected; patch its callers",
 				 work->unit->source, change->name, place->name, place->offset);
 	if (!place->patchable)
 		return km_refuse(error,
-				 "%s: %s has no patchable entry (it is notrace, or in a file built without ftrace): it cannot be "
+				 "%s: %s has no patchable entry (it is notrace, or in a file built without ftrace): it "
+				 "cannot be "
 				 "redirected; patch its callers instead",
 				 work->unit->source, change->name);
 	return TRUE;

@@ -8,14 +8,14 @@
 #include "klp/refs.h"
 
 typedef struct {
-	const KmUnit *unit;	/* not owned */
+	const KmUnit *unit; /* not owned */
 	KmObject *original, *plain, *patched;
-	KmObject *module;	/* the stock module, or NULL */
+	KmObject *module; /* the stock module, or NULL */
 	KmMatch *match;
 	KmDiff *diff;
-	KmObject *extracted;	/* NULL when nothing of this unit changes at run time */
+	KmObject *extracted; /* NULL when nothing of this unit changes at run time */
 	GHashTable *plain_twins;
-	KmRefContext context;	/* points into all of the above */
+	KmRefContext context; /* points into all of the above */
 } KmUnitWork;
 
 /* Read, prove, compare, extract. Refused with every reason the unit gives. */
