@@ -220,7 +220,7 @@ static void test_own_debug_records(void)
 	assert_references(shared.out, ".text.f", "outside record, outside p");
 	extract_with(&own, "gcc-12", before, after, TRUE);
 	g_assert_no_error(own.error);
-	assert_references(own.out, ".text.f", "defined record, outside p");
+	assert_references(own.out, ".text.f", "defined __dyndbg, outside p");
 }
 
 static void test_changed_debug_text_is_a_new_record(void)
@@ -229,7 +229,7 @@ static void test_changed_debug_text_is_a_new_record(void)
 	extract(&f, "int p(void*); " RECORD " = { 0, 0, 0, \"hello\", 1 }; int f(void) { return p(&record); }",
 		"int p(void*); " RECORD " = { 0, 0, 0, \"good day\", 1 }; int f(void) { return p(&record); }");
 	g_assert_cmpuint(f.diff->refused->len, ==, 0);
-	assert_references(f.out, ".text.f", "defined record, outside p");
+	assert_references(f.out, ".text.f", "defined __dyndbg, outside p");
 }
 
 static void test_output_can_be_read_again(void)
