@@ -29,6 +29,7 @@ KmComparison *km_comparison_new(void)
 {
 	KmComparison *comparison = g_new0(KmComparison, 1);
 	comparison->known = g_hash_table_new_full(question_hash, question_equal, g_free, NULL);
+	comparison->shifts = g_hash_table_new(NULL, NULL);
 	return comparison;
 }
 
@@ -37,6 +38,7 @@ void km_comparison_free(KmComparison *comparison)
 	if (!comparison)
 		return;
 	g_hash_table_unref(comparison->known);
+	g_hash_table_unref(comparison->shifts);
 	g_free(comparison);
 }
 

@@ -6,7 +6,8 @@
 
 /* Memory of what is known or being asked about anonymous content, so that circles end. */
 typedef struct {
-	GHashTable *known; /* pair of places -> verdict */
+	GHashTable *known;  /* pair of places -> verdict */
+	GHashTable *shifts; /* distance by which what looks like a line number moved -> how many did */
 	guint depth;
 } KmComparison;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "diff/lines.h"
 #include "diff/pair.h"
 #include "diff/reason.h"
 #include "diff/refuse.h"
@@ -95,6 +96,11 @@ static void compare_pair(KmComparison *comparison, KmItem *item)
 
 static void compare_all(KmSide *original, KmSide *patched, KmComparison *comparison)
 {
+	for (guint i = 0; i < patched->items->len; i++) {
+		const KmItem *item = patched->items->pdata[i];
+		if (item->kind == KM_ITEM_FUNCTION && item->twin)
+			km_count_shifts(comparison, item->twin, item);
+	}
 	for (guint i = 0; i < patched->items->len; i++) {
 		KmItem *item = patched->items->pdata[i];
 		if (item->kind == KM_ITEM_OUTSIDE || item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED ||

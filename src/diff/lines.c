@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-/* Longer files than this are not source. */
+/* Code stands below the first includes, and no source file is longer than this. */
+#define MIN_LINE 8
 #define MAX_LINE 200000
 
 GArray *km_item_immediates(KmComparison *comparison, const KmItem *original, const KmItem *patched)
@@ -63,12 +64,35 @@ static gboolean passes_source_name(const KmItem *item, guint64 offset)
 	return FALSE;
 }
 
-gboolean km_immediates_are_lines(const KmItem *patched, const GArray *immediates)
+static gboolean looks_like_line(const KmItem *patched, const KmImmediate *immediate)
+{
+	return immediate->was >= MIN_LINE && immediate->now >= MIN_LINE && immediate->was <= MAX_LINE &&
+	       immediate->now <= MAX_LINE && passes_source_name(patched, immediate->offset);
+}
+
+static gpointer shift_of(const KmImmediate *immediate)
+{
+	return GSIZE_TO_POINTER((gsize)(immediate->now - immediate->was));
+}
+
+void km_count_shifts(KmComparison *comparison, const KmItem *original, const KmItem *patched)
+{
+	g_autoptr(GArray) found = km_item_immediates(comparison, original, patched);
+	for (guint i = 0; found && i < found->len; i++) {
+		const KmImmediate *immediate = &g_array_index(found, KmImmediate, i);
+		if (!looks_like_line(patched, immediate))
+			continue;
+		guint n = GPOINTER_TO_UINT(g_hash_table_lookup(comparison->shifts, shift_of(immediate)));
+		g_hash_table_insert(comparison->shifts, shift_of(immediate), GUINT_TO_POINTER(n + 1));
+	}
+}
+
+gboolean km_immediates_are_lines(const KmComparison *comparison, const KmItem *patched, const GArray *immediates)
 {
 	for (guint i = 0; i < immediates->len; i++) {
 		const KmImmediate *immediate = &g_array_index(immediates, KmImmediate, i);
-		if (immediate->was < 1 || immediate->now < 1 || immediate->was > MAX_LINE ||
-		    immediate->now > MAX_LINE || !passes_source_name(patched, immediate->offset))
+		guint n = GPOINTER_TO_UINT(g_hash_table_lookup(comparison->shifts, shift_of(immediate)));
+		if (n < 2 || !looks_like_line(patched, immediate))
 			return FALSE;
 	}
 	return immediates->len > 0;

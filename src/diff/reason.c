@@ -182,7 +182,7 @@ static gboolean explain_immediates(KmComparison *comparison, const KmItem *origi
 		item->kind == KM_ITEM_FUNCTION ? km_item_immediates(comparison, original, item) : NULL;
 	if (!found)
 		return FALSE;
-	if (km_immediates_are_lines(item, found))
+	if (km_immediates_are_lines(comparison, item, found))
 		return TRUE;
 	explain_bytes(original, item);
 	for (guint i = 0; i < found->len; i++) {
