@@ -118,7 +118,7 @@ static KmObject *compile(const char *dir, const char *compiler, const char *flag
 	g_ptr_array_add(words, NULL);
 	g_file_set_contents(source, text, -1, &error);
 	g_assert_no_error(error);
-	g_autofree char *output = km_run_checked((const char *const *)words->pdata, NULL, &error);
+	g_free(km_run_checked((const char *const *)words->pdata, NULL, &error));
 	g_assert_no_error(error);
 	KmObject *read = km_object_read(object, &error);
 	g_assert_no_error(error);
