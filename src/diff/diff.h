@@ -58,6 +58,7 @@ typedef struct {
 	KmSpecialKind kind;
 	guint entry_size;	/* bytes, where it is the same everywhere; 0: inferred from relocation strides */
 	guint min_size;		/* bytes an entry has at least, for the inference */
+	guint max_relocs;	/* relocations an entry has at most, likewise */
 	guint owner;		/* byte offset in the entry of the relocation that names the owner */
 	gboolean before;	/* the owner relocation names the byte after the code that is meant */
 	gboolean compare;	/* a differing entry makes its function changed */

@@ -8,28 +8,28 @@
 #include "base/error.h"
 #include "diff/diff.h"
 
-#define TABLE(n, min, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .min_size = min, .compare = cmp }
+#define TABLE(n, min, relocs) { .name = n, .kind = KM_SPECIAL_TABLE, .min_size = min, .max_relocs = relocs, .compare = TRUE }
 #define FIXED(n, size, cmp) { .name = n, .kind = KM_SPECIAL_TABLE, .entry_size = size, .compare = cmp }
-#define BEFORE(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4, .before = TRUE }
+#define BEFORE(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4, .max_relocs = 1, .before = TRUE }
 #define SLOTS(n, size) { .name = n, .kind = KM_SPECIAL_SLOTS, .entry_size = size }
 #define CODE(n) { .name = n, .kind = KM_SPECIAL_CODE }
-#define MARK(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4 }
+#define MARK(n) { .name = n, .kind = KM_SPECIAL_MARK, .min_size = 4, .max_relocs = 1 }
 #define DROP(n) { .name = n, .kind = KM_SPECIAL_DROP }
 
 static const KmSpecial table[] = {
 	/* x86, arm64, s390: code alternatives by CPU feature; the row grew over the years (12, 13, 14 bytes) */
-	TABLE(".altinstructions", 12, TRUE),
+	TABLE(".altinstructions", 12, 2),
 	CODE(".altinstr_replacement"),
 	CODE(".altinstr_aux"),
-	TABLE(".parainstructions", 12, TRUE),
-	TABLE(".smp_locks", 4, TRUE),
+	TABLE(".parainstructions", 12, 1),
+	TABLE(".smp_locks", 4, 1),
 	/* asm-generic/bug.h: address, file, line, flags, by configuration */
-	TABLE("__bug_table", 6, TRUE),
+	TABLE("__bug_table", 6, 3),
 	/* address, fixup, and on some a handler or type word */
-	TABLE("__ex_table", 8, TRUE),
+	TABLE("__ex_table", 8, 3),
 	CODE(".fixup"),
 	/* linux/jump_label.h: code, target, key */
-	TABLE("__jump_table", 12, TRUE),
+	TABLE("__jump_table", 12, 3),
 	/* linux/static_call_types.h: address, key */
 	FIXED(".static_call_sites", 8, FALSE),
 	FIXED(".retpoline_sites", 4, FALSE),
@@ -42,9 +42,9 @@ static const KmSpecial table[] = {
 	FIXED("__mcount_loc", 8, FALSE),
 	FIXED("__patchable_function_entries", 8, FALSE),
 	/* powerpc: feature fixups with their alternative code, and barriers */
-	TABLE("__ftr_fixup", 24, TRUE),
-	TABLE("__mmu_ftr_fixup", 24, TRUE),
-	TABLE("__fw_ftr_fixup", 24, TRUE),
+	TABLE("__ftr_fixup", 24, 6),
+	TABLE("__mmu_ftr_fixup", 24, 6),
+	TABLE("__fw_ftr_fixup", 24, 6),
 	CODE("__ftr_alt_*"),
 	FIXED("__lwsync_fixup", 8, TRUE),
 	FIXED("__spec_barrier_fixup", 8, TRUE),
@@ -121,14 +121,15 @@ gboolean km_section_is_record(const KmSection *section)
  * Do relocations lie at the same offsets in every stretch of size bytes? The last entry may lack the padding that the
  * assembler puts before each next one (.parainstructions: 16 bytes each, the last one 12).
  */
-static gboolean has_period(const KmSection *section, guint64 size)
+static gboolean has_period(const KmSection *section, guint64 size, guint max_relocs)
 {
 	gsize per_entry, n;
 	guint64 tail = section->size % size;
 	if (tail && (section->addralign < 2 || size % section->addralign || size - tail >= section->addralign))
 		return FALSE;
 	km_section_relocs_in(section, 0, size, &per_entry);
-	if (!per_entry || section->relocs->len != per_entry * ((section->size + size - 1) / size))
+	/* Too many: several entries that do not repeat, which is no reason to take them for one. */
+	if (!per_entry || per_entry > max_relocs || section->relocs->len != per_entry * ((section->size + size - 1) / size))
 		return FALSE;
 	const KmReloc *first = km_section_relocs_in(section, 0, size, &n);
 	for (guint i = 0; i < section->relocs->len; i++) {
@@ -152,7 +153,7 @@ guint km_special_entry_size(const KmSpecial *special, const KmSection *section, 
 	if (size && section->size % size == 0)
 		return size;
 	for (guint64 p = special->min_size; !size && p && p <= section->size; p++)
-		if (has_period(section, p))
+		if (has_period(section, p, special->max_relocs))
 			return (guint)p;
 	km_refuse(error,
 		  "section %s (%" G_GUINT64_FORMAT " bytes, %u relocations) does not divide into equal entries; "
