@@ -74,7 +74,7 @@ static Piece *piece_at(const Extract *x, const KmSection *section, guint64 offse
 	const GPtrArray *pieces = g_hash_table_lookup(x->pieces, section);
 	for (guint i = 0; pieces && i < pieces->len; i++) {
 		Piece *piece = pieces->pdata[i];
-		if (offset >= piece->start && offset - piece->start < piece->size)
+		if (offset >= piece->start && offset - piece->start < MAX(piece->size, 1))
 			return piece;
 	}
 	return NULL;
@@ -114,7 +114,7 @@ static void define_symbols(Extract *x, const Piece *piece)
 		KmSymbol *symbol = x->in->symbols->pdata[i];
 		if (symbol->section != piece->from || symbol->type == STT_SECTION || x->in->arch->is_annotation(symbol))
 			continue;
-		if (symbol->value < piece->start || symbol->value - piece->start >= piece->size)
+		if (symbol->value < piece->start || symbol->value - piece->start >= MAX(piece->size, 1))
 			continue;
 		KmSymbol *copy = km_object_add_symbol(x->out, symbol->name, symbol->bind, symbol->type, piece->to,
 						      symbol->value - piece->start + piece->at, symbol->size);
@@ -139,7 +139,7 @@ static Piece *take(Extract *x, KmSection *from, guint64 start, guint64 size)
 	g_ptr_array_add(pieces, piece);
 	*piece = (Piece){ .from = from, .start = start, .size = size };
 	piece->to = destination(x, from, start == 0 && size == from->size && !km_special_find(from->name));
-	const guint8 *bytes = from->data ? from->data->data + start : NULL;
+	const guint8 *bytes = from->data && size ? from->data->data + start : NULL;
 	piece->at = km_section_append(piece->to, bytes, size, alignment_at(from, start));
 	if (!km_section_is_string(from))
 		define_symbols(x, piece);
@@ -293,16 +293,20 @@ static gboolean take_datum(Extract *x, KmSymbol *datum, GError **error)
 }
 
 /* Point at a place inside a taken piece through its section's symbol, or its own symbol where it has one. */
-static void set_inside(Extract *x, KmReloc *out, const Target *t, const Piece *piece)
+static gboolean set_inside(Extract *x, KmReloc *out, const Target *t, const Piece *piece, GError **error)
 {
 	KmSymbol *named = g_hash_table_lookup(x->defined, t->symbol);
 	if (named) {
 		out->symbol = named;
-		return;
+		return TRUE;
 	}
+	if (!piece)
+		return km_fail(error, "%s: a reference into section %s to a place where nothing is", x->in->path,
+			       t->section->name);
 	gint64 moved = (gint64)piece->at - (gint64)piece->start;
 	out->symbol = km_object_section_symbol(x->out, piece->to);
 	out->addend += (gint64)t->symbol->value + moved;
+	return TRUE;
 }
 
 static void set_outside(KmReloc *out, const Target *t, KmSymbol *thing, KmSymbol *symbol)
@@ -329,8 +333,7 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 		}
 		if (!take_function(x, f, error))
 			return FALSE;
-		set_inside(x, out, t, piece_at(x, f->section, f->value));
-		return TRUE;
+		return set_inside(x, out, t, piece_at(x, f->section, f->value), error);
 	}
 	if (!at_start && f->type == STT_FUNC && !km_special_find(by->from->name) && t->symbol->type == STT_SECTION)
 		return km_refuse(error,
@@ -351,8 +354,13 @@ static gboolean refer_to_datum(Extract *x, KmReloc *out, const Target *t, KmSymb
 	}
 	if (!take_datum(x, datum, error))
 		return FALSE;
-	set_inside(x, out, t, piece_at(x, datum->section, datum->value));
-	return TRUE;
+	KmSymbol *defined = g_hash_table_lookup(x->defined, datum);
+	/* Nothing lies inside an empty one: `static struct lock_class_key __key` without lockdep. */
+	if (defined && !datum->size) {
+		set_outside(out, t, datum, defined);
+		return TRUE;
+	}
+	return set_inside(x, out, t, piece_at(x, datum->section, datum->value), error);
 }
 
 static gint compare_u64(gconstpointer a, gconstpointer b)
@@ -419,8 +427,7 @@ static gboolean refer_to_stretch(Extract *x, KmReloc *out, const Target *t, GErr
 	}
 	if (!take_range(x, t->section, start, (guint64)MAX(end - start, 0), &piece, error))
 		return FALSE;
-	set_inside(x, out, t, piece);
-	return TRUE;
+	return set_inside(x, out, t, piece, error);
 }
 
 static gboolean refer_to_slot(Extract *x, const KmSpecial *special, KmReloc *out, const Target *t, GError **error)
@@ -429,8 +436,7 @@ static gboolean refer_to_slot(Extract *x, const KmSpecial *special, KmReloc *out
 	gint64 start = t->offset - t->offset % special->entry_size;
 	if (!take_range(x, t->section, start, special->entry_size, &piece, error))
 		return FALSE;
-	set_inside(x, out, t, piece);
-	return TRUE;
+	return set_inside(x, out, t, piece, error);
 }
 
 /* A string, from where it is pointed at to its end; one constant of a merged section; or an anonymous section whole. */
@@ -458,8 +464,7 @@ static gboolean refer_to_anonymous(Extract *x, KmReloc *out, const Target *t, GE
 	Piece *piece;
 	if (!take_range(x, section, start, size, &piece, error))
 		return FALSE;
-	set_inside(x, out, t, piece);
-	return TRUE;
+	return set_inside(x, out, t, piece, error);
 }
 
 /* Decide what one relocation of a taken piece means in the output, and take what it needs. */
