@@ -117,30 +117,44 @@ gboolean km_section_is_record(const KmSection *section)
 	return !strcmp(section->name, "__dyndbg") || !strcmp(section->name, "__verbose");
 }
 
+static gboolean is_in_code(const KmSymbol *symbol)
+{
+	return symbol->section && (symbol->section->flags & SHF_EXECINSTR);
+}
+
 /*
- * Do relocations lie at the same offsets in every stretch of size bytes? The last entry may lack the padding that the
+ * Do relocations lie at the same offsets in every stretch of size bytes? Any but the first may be missing (an alternative
+ * that is removed has no replacement). The last entry may lack the padding that the
  * assembler puts before each next one (.parainstructions: 16 bytes each, the last one 12).
  */
 static gboolean has_period(const KmSection *section, guint64 size, guint max_relocs)
 {
-	gsize per_entry, n;
 	guint64 tail = section->size % size;
 	if (tail && (section->addralign < 2 || size % section->addralign || size - tail >= section->addralign))
 		return FALSE;
-	km_section_relocs_in(section, 0, size, &per_entry);
-	/* Too many: several entries that do not repeat, which is no reason to take them for one. */
-	if (!per_entry || per_entry > max_relocs || section->relocs->len != per_entry * ((section->size + size - 1) / size))
-		return FALSE;
-	const KmReloc *first = km_section_relocs_in(section, 0, size, &n);
+	guint64 places[8], next = 0;
+	guint n_places = 0, in_entry = 0, most = 0;
 	for (guint i = 0; i < section->relocs->len; i++) {
 		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
-		if (r->offset - first[i % per_entry].offset != i / per_entry * size)
-			return FALSE;
+		guint64 place = r->offset % size;
+		guint k = 0;
+		in_entry = r->offset / size == next ? 1 : in_entry + 1;
 		/* Addresses all through, as in __jump_table, repeat at every 8 bytes; but an entry starts with a place in code. */
-		if (i % per_entry == 0 && !(r->symbol->section && (r->symbol->section->flags & SHF_EXECINSTR)))
+		if (in_entry == 1 && ((n_places && place != places[0]) || !is_in_code(r->symbol)))
 			return FALSE;
+		if (r->offset / size > next || in_entry > max_relocs)
+			return FALSE;
+		next += in_entry == 1;
+		while (k < n_places && places[k] != place)
+			k++;
+		if (k == n_places && n_places == G_N_ELEMENTS(places))
+			return FALSE;
+		if (k == n_places)
+			places[n_places++] = place;
+		most = MAX(most, in_entry);
 	}
-	return TRUE;
+	/* As many places as the fullest entry has: otherwise entries do not repeat. */
+	return n_places == most && next == (section->size + size - 1) / size;
 }
 
 guint km_special_entry_size(const KmSpecial *special, const KmSection *section, GError **error)
