@@ -81,6 +81,13 @@ typedef struct KmArch {
 	 */
 	GArray *(*branches_out)(const struct KmSection *section, guint64 start, guint64 end);
 
+	/*
+	 * Assembly text, whole lines, that tests a static key and jumps to target when it is set (when_set) or when it is not. key is
+	 * an operand as the compiler writes it ("__tracepoint_x+8"). It may change the flags: jump labels are asm goto,
+	 * after which compilers expect nothing of them. NULL: not available. Caller owns the text.
+	 */
+	char *(*test_key)(const char *key, gboolean when_set, const char *target);
+
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);
 

@@ -256,6 +256,12 @@ static guint nop_over(const guint8 *ours, const guint8 *theirs, gsize room)
 	return 0;
 }
 
+/* struct static_key begins with its count (include/linux/jump_label.h); any value but 0 means on. */
+static char *test_key(const char *key, gboolean when_set, const char *target)
+{
+	return g_strdup_printf("\tcmpl\t$0, %s(%%rip)\n\t%s\t%s\n", key, when_set ? "jne" : "je", target);
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -274,6 +280,7 @@ const KmArch km_arch_x86_64 = {
 	.hooks = hooks,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
+	.test_key = test_key,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.nop_over = nop_over,

@@ -14,6 +14,7 @@
 #include "kernel/complaint.h"
 #include "kernel/fold.h"
 #include "kernel/kbuild.h"
+#include "kernel/keys.h"
 
 /* What all tasks share. */
 typedef struct {
@@ -162,17 +163,38 @@ static gboolean assemble(const Job *job, const KmUnit *unit, const char *listing
 	return km_fail(error, "%s does not assemble even without the patch: %s", unit->source, words);
 }
 
-static gboolean fold_listing(const KmUnit *unit, const char *listing, const char *plain, GError **error)
+/* Read the listing from, let change() make another text of it, write that to the listing to. */
+static gboolean rewrite(const Job *job, const KmUnit *unit, const char *from, const char *to,
+			char *(*change)(const Job *, const KmUnit *, const char *), GError **error)
 {
 	g_autoptr(GError) local = NULL;
 	g_autofree char *text = NULL;
-	if (!g_file_get_contents(listing, &text, NULL, &local))
-		return km_fail(error, "cannot read %s: %s", listing, local->message);
+	if (!g_file_get_contents(from, &text, NULL, &local))
+		return km_fail(error, "cannot read %s: %s", from, local->message);
+	g_autofree char *changed = change(job, unit, text);
+	return g_file_set_contents(to, changed, -1, &local) ||
+	       km_fail(error, "cannot write %s: %s", to, local->message);
+}
+
+static char *fold(const Job *job, const KmUnit *unit, const char *text)
+{
 	/* A kernel that asks for function sections itself was built with them. */
 	gboolean sectioned = g_strv_contains((const char *const *)unit->argv, "-ffunction-sections");
-	g_autofree char *folded = sectioned ? g_strdup(text) : km_fold_sections(text);
-	return g_file_set_contents(plain, folded, -1, &local) ||
-	       km_fail(error, "cannot write %s: %s", plain, local->message);
+	return sectioned ? g_strdup(text) : km_fold_sections(text);
+}
+
+static char *test_keys(const Job *job, const KmUnit *unit, const char *text)
+{
+	return km_test_keys(text, job->kernel->arch);
+}
+
+/* What is compared and taken into the live patch: a module's code tests its static keys instead of having jump labels. */
+static gboolean assemble_sectioned(const Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
+{
+	if (!unit->module_path)
+		return assemble(job, unit, listing, object, error);
+	g_autofree char *tested = g_strconcat(listing, ".keys.s", NULL);
+	return rewrite(job, unit, listing, tested, test_keys, error) && assemble(job, unit, tested, object, error);
 }
 
 static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
@@ -183,8 +205,9 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
 	gboolean ok =
 		make_parent(original, error) && make_parent(plain, error) &&
-		compile(job, unit, FALSE, "-S", listing, error) && assemble(job, unit, listing, original, error) &&
-		fold_listing(unit, listing, plain_listing, error) && assemble(job, unit, plain_listing, plain, error);
+		compile(job, unit, FALSE, "-S", listing, error) &&
+		assemble_sectioned(job, unit, listing, original, error) &&
+		rewrite(job, unit, listing, plain_listing, fold, error) && assemble(job, unit, plain_listing, plain, error);
 	if (!ok)
 		return FALSE;
 	unit->original = g_steal_pointer(&original);
@@ -195,7 +218,12 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *patched = output_path(job, "patched", unit, ".o");
-	if (!make_parent(patched, error) || !compile(job, unit, TRUE, "-c", patched, error))
+	g_autofree char *listing = output_path(job, "patched", unit, ".s");
+	gboolean ok = make_parent(patched, error) &&
+		      (unit->module_path ? compile(job, unit, TRUE, "-S", listing, error) &&
+						   assemble_sectioned(job, unit, listing, patched, error)
+					 : compile(job, unit, TRUE, "-c", patched, error));
+	if (!ok)
 		return FALSE;
 	unit->patched = g_steal_pointer(&patched);
 	return TRUE;

@@ -102,6 +102,10 @@ static gboolean choose_names(State *s, GError **error)
 	s->result->output = o->output ? g_strdup(o->output) : default_output(o->patches[0]);
 	s->result->module_name = o->name ? g_strdup(o->name) : module_name(s->result->output);
 	g_autofree char *valid = module_name(s->result->module_name);
+	g_autofree char *taken = km_kernel_module_path(s->kernel, valid);
+	if (taken)
+		return km_fail(error, "the kernel has a module %s of its own (%s); give the live patch another name with --name",
+			       valid, taken);
 	if (*valid && !strcmp(valid, s->result->module_name))
 		return TRUE;
 	return km_fail(error, "'%s' is no module name: letters, digits and '_', at most 55; give one with --name",

@@ -119,6 +119,15 @@ static Home home_of(KmObject *object, const KmSection *section)
 	return (Home){ to, km_section_append(to, bytes, section->size, section->addralign) };
 }
 
+/*
+ * A static call of a module: objtool would list the site with its key, which the kernel reads before that module is there. Under
+ * another name it is a call like any other, to the trampoline, which always leads to the current target.
+ */
+static gboolean is_module_static_call(const KmRef *ref)
+{
+	return ref->kind == KM_REF_KLP && strcmp(ref->object, "vmlinux") && g_str_has_prefix(ref->name, STATIC_CALL_TRAMP);
+}
+
 /* The local twin of a static call's trampoline: objtool wants the key beside it, or the kernel refuses the module. */
 static gboolean add_static_call_key(KmLink *link, const KmRefContext *c, const char *name, GError **error)
 {
@@ -148,11 +157,13 @@ static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefC
 		return FALSE;
 	if (ref->offset)
 		g_hash_table_insert(offsets, (gpointer)symbol, g_memdup2(&ref->offset, sizeof(ref->offset)));
-	KmSymbol *moved = km_link_undefined(link, symbol->name, ref);
+	gboolean plain_call = is_module_static_call(ref);
+	g_autofree char *name = g_strconcat(plain_call ? "kmend.trampoline." : "", symbol->name, NULL);
+	KmSymbol *moved = km_link_undefined(link, name, ref);
 	if (symbol->bind == STB_WEAK)
 		moved->bind = STB_WEAK;
 	g_hash_table_insert(link->moved, (gpointer)symbol, moved);
-	return add_static_call_key(link, c, symbol->name, error);
+	return plain_call || add_static_call_key(link, c, symbol->name, error);
 }
 
 static void add_defined(KmLink *link, const KmSymbol *symbol, const Home *home)
