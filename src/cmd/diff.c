@@ -78,6 +78,6 @@ gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error)
 	}
 	g_autoptr(KmObject) original = km_object_read(argv[1], error);
 	g_autoptr(KmObject) patched = original ? km_object_read(argv[2], error) : NULL;
-	g_autoptr(KmDiff) diff = patched ? km_diff_new(original, patched, error) : NULL;
+	g_autoptr(KmDiff) diff = patched ? km_diff_new(original, patched, FALSE, error) : NULL;
 	return diff && finish(diff, output, json, exit_code, error);
 }

@@ -94,13 +94,17 @@ static void compare_pair(KmComparison *comparison, KmItem *item)
 		km_item_add_reason(item, "its original was guessed: %s", item->guess);
 }
 
-static void compare_all(KmSide *original, KmSide *patched, KmComparison *comparison)
+static void count_shifts(const KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
 		const KmItem *item = patched->items->pdata[i];
 		if (item->kind == KM_ITEM_FUNCTION && item->twin)
 			km_count_shifts(comparison, item->twin, item);
 	}
+}
+
+static void compare_all(KmSide *original, KmSide *patched, KmComparison *comparison)
+{
 	for (guint i = 0; i < patched->items->len; i++) {
 		KmItem *item = patched->items->pdata[i];
 		if (item->kind == KM_ITEM_OUTSIDE || item->kind == KM_ITEM_STRINGS || item->kind == KM_ITEM_MERGED ||
@@ -249,7 +253,7 @@ static gboolean comparable(const KmObject *original, const KmObject *patched, GE
 	return TRUE;
 }
 
-KmDiff *km_diff_new(KmObject *original, KmObject *patched, GError **error)
+KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, GError **error)
 {
 	if (!comparable(original, patched, error))
 		return NULL;
@@ -262,6 +266,8 @@ KmDiff *km_diff_new(KmObject *original, KmObject *patched, GError **error)
 	g_autoptr(KmComparison) comparison = km_comparison_new();
 	km_pair_sides(a, b);
 	separate_constants(b, comparison);
+	if (!lines_kept)
+		count_shifts(b, comparison);
 	compare_all(a, b, comparison);
 	join_parts(b);
 	km_refuse_changes(diff, a, b, comparison);

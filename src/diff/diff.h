@@ -34,8 +34,12 @@ typedef struct {
 	GHashTable *twins;	/* KmSymbol* of patched -> KmSymbol* of original: every pair, same or changed */
 } KmDiff;
 
-/* Compare. An error only when the objects cannot be compared at all (other architecture, malformed). */
-KmDiff *km_diff_new(KmObject *original, KmObject *patched, GError **error);
+/*
+ * Compare. lines_kept: both were compiled so that unchanged lines have the same numbers (#line), so every number that differs is
+ * a difference; without it, numbers that look like __LINE__ and moved together are taken for noise.
+ * An error only when the objects cannot be compared at all (other architecture, malformed).
+ */
+KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, GError **error);
 void km_diff_free(KmDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
 

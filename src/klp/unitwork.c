@@ -80,7 +80,7 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	if (!read_objects(work, error))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
-	work->diff = work->match ? km_diff_new(work->original, work->patched, error) : NULL;
+	work->diff = work->match ? km_diff_new(work->original, work->patched, TRUE, error) : NULL;
 	if (!work->diff || !check_refusals(work, error))
 		return NULL;
 	forget_overridden(work);

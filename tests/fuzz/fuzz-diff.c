@@ -14,7 +14,7 @@ static KmObject *object_from(const guint8 *data, gsize size)
 
 static void try_diff(KmObject *original, KmObject *patched)
 {
-	g_autoptr(KmDiff) diff = km_diff_new(original, patched, NULL);
+	g_autoptr(KmDiff) diff = km_diff_new(original, patched, FALSE, NULL);
 	if (!diff)
 		return;
 	json_decref(km_diff_to_json(diff));

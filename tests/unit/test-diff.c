@@ -152,7 +152,7 @@ static KmDiff *diff_texts(const char *dir, const char *compiler, const char *fla
 	g_autoptr(GError) error = NULL;
 	*a = compile(dir, compiler, flags, "before", before);
 	*b = compile(dir, compiler, flags, "after", after);
-	KmDiff *diff = km_diff_new(*a, *b, &error);
+	KmDiff *diff = km_diff_new(*a, *b, FALSE, &error);
 	g_assert_no_error(error);
 	return diff;
 }
@@ -231,7 +231,7 @@ static void test_other_architecture(void)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(KmObject) a = compile(dir->path, "gcc-12", NULL, "a", "int x;");
 	g_autoptr(KmObject) b = compile(dir->path, "s390x-linux-gnu-gcc", NULL, "b", "int x;");
-	g_assert_null(km_diff_new(a, b, &error));
+	g_assert_null(km_diff_new(a, b, FALSE, &error));
 	g_assert_nonnull(strstr(error->message, "s390x"));
 }
 

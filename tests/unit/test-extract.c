@@ -58,7 +58,7 @@ static void extract_with(Fixture *f, const char *compiler, const char *before, c
 	g_assert_no_error(error);
 	f->original = compile(f->dir->path, compiler, "before", before);
 	f->patched = compile(f->dir->path, compiler, "after", after);
-	f->diff = km_diff_new(f->original, f->patched, &error);
+	f->diff = km_diff_new(f->original, f->patched, TRUE, &error);
 	g_assert_no_error(error);
 	f->out = km_extract(f->diff, own_records, &f->error);
 }
@@ -232,6 +232,17 @@ static void test_changed_debug_text_is_a_new_record(void)
 	assert_references(f.out, ".text.f", "defined __dyndbg, outside p");
 }
 
+/* The build keeps line numbers with #line: there, two numbers that move together are a change like any other. */
+static void test_kept_lines_are_compared(void)
+{
+	g_auto(Fixture) f = { 0 };
+	extract(&f, "int warn(const char*, int); int f(void) { return warn(\"a.c\", 100); } int g(void) { return warn(\"a.c\", 200); }",
+		"int warn(const char*, int); int f(void) { return warn(\"a.c\", 103); } int g(void) { return warn(\"a.c\", 203); }");
+	g_assert_cmpuint(f.diff->functions->len, ==, 2);
+	g_autoptr(KmDiff) loose = km_diff_new(f.original, f.patched, FALSE, NULL);
+	g_assert_cmpuint(loose->functions->len, ==, 0);
+}
+
 static void test_output_can_be_read_again(void)
 {
 	g_auto(Fixture) f = { 0 };
@@ -295,6 +306,7 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/extract/shared-section/s390x", "s390x-linux-gnu-gcc", test_cut_out_of_a_shared_section);
 	g_test_add_func("/extract/own-debug-records", test_own_debug_records);
 	g_test_add_func("/extract/changed-debug-text-is-a-new-record", test_changed_debug_text_is_a_new_record);
+	g_test_add_func("/extract/kept-lines-are-compared", test_kept_lines_are_compared);
 	g_test_add_func("/extract/output-can-be-read-again", test_output_can_be_read_again);
 	g_test_add_func("/special/entry-size-is-inferred", test_entry_size_is_inferred);
 	g_test_add_func("/special/uneven-table-is-refused", test_uneven_table_is_refused);
