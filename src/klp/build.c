@@ -288,6 +288,7 @@ static gboolean emit(State *s, GError **error)
 		.refs = s->link->refs,
 		.hooks = s->hooks,
 		.name = s->result->module_name,
+		.replace = !s->options->no_replace,
 	};
 	g_free(object->path);
 	object->path = g_strdup(s->result->output);

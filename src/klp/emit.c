@@ -230,6 +230,7 @@ static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **err
 	add_info(modinfo, "name", emit->name);
 	add_namespaces(object, emit, modinfo);
 	add_info(modinfo, "kmend", KMEND_VERSION);
+	add_info(modinfo, "kmend_replace", emit->replace ? "Y" : "N");
 	for (guint i = 0; i < emit->hooks->len; i++) {
 		const KmHook *hook = emit->hooks->pdata[i];
 		g_autofree char *value = g_strdup_printf("%s:%s,%u", hook->object, hook->name, hook->sympos);

@@ -14,6 +14,7 @@ typedef struct {
 	GHashTable *refs; /* KmLink.refs */
 	const GPtrArray *hooks; /* of KmHook: written into modinfo, so that inspect can tell */
 	const char *name; /* module name */
+	gboolean replace; /* written into modinfo likewise */
 } KmEmit;
 
 /*
