@@ -91,10 +91,11 @@ static Elf_Data *find_modinfo(Elf *elf)
 	return NULL;
 }
 
-/* "pre: a b post: c" -> { a, b } */
-static char **softdeps_before(const char *text)
+/* "pre: a b post: c": a and b, after those that earlier tags of the module named. */
+static char **softdeps_before(char **earlier, const char *text)
 {
 	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+	g_strv_builder_addv(names, (const char **)earlier);
 	g_auto(GStrv) words = g_strsplit_set(text, " \t", -1);
 	gboolean before = FALSE;
 	for (char **w = words; *w; w++) {
@@ -123,8 +124,9 @@ static void take_tag(KmVmModule *module, const char *tag)
 		g_strfreev(module->depends);
 		module->depends = *names ? g_strsplit(names, ",", -1) : g_new0(char *, 1);
 	} else if (g_str_has_prefix(tag, "softdep=")) {
+		char **names = softdeps_before(module->softdeps, value);
 		g_strfreev(module->softdeps);
-		module->softdeps = softdeps_before(value);
+		module->softdeps = names;
 	} else if (!strcmp(tag, "livepatch=Y")) {
 		module->livepatch = TRUE;
 	}
@@ -237,6 +239,18 @@ static gboolean in_order(const GPtrArray *order, const char *name)
 	return FALSE;
 }
 
+/*
+ * A soft dependency may name an algorithm, which is an alias of several modules ("crc32c"): the portable one of them is called
+ * NAME_generic and runs on any machine. Caller owns; NULL when there is neither.
+ */
+static char *find_softdep(const KmVmIndex *index, const char *name)
+{
+	g_autofree char *generic = g_strconcat(name, "_generic", NULL);
+	if (g_hash_table_contains(index->paths, name))
+		return g_strdup(name);
+	return g_hash_table_contains(index->paths, generic) ? g_steal_pointer(&generic) : NULL;
+}
+
 static gboolean resolve(const KmVmIndex *index, const char *name, GPtrArray *order, GHashTable *open, GError **error)
 {
 	const char *path = g_hash_table_lookup(index->paths, name);
@@ -251,10 +265,11 @@ static gboolean resolve(const KmVmIndex *index, const char *name, GPtrArray *ord
 	g_autoptr(KmVmModule) module = km_vm_module_read(path, error);
 	if (!module)
 		return FALSE;
-	for (char **d = module->softdeps; *d; d++)
-		if (g_hash_table_contains(index->paths, *d) && !g_hash_table_contains(open, *d) &&
-		    !resolve(index, *d, order, open, error))
+	for (char **d = module->softdeps; *d; d++) {
+		g_autofree char *wanted = find_softdep(index, *d);
+		if (wanted && !g_hash_table_contains(open, wanted) && !resolve(index, wanted, order, open, error))
 			return FALSE;
+	}
 	for (char **d = module->depends; *d; d++)
 		if (**d && !resolve(index, *d, order, open, error))
 			return FALSE;
