@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cmd/cmd.h"
 #include "kernel/kernel.h"
+#include "klp/klp.h"
 
 static gboolean usage(GError **error, const char *message)
 {
@@ -69,6 +70,8 @@ static gboolean fetch(int argc, char **argv, GError **error)
 		return usage(error, "fetch takes one release");
 	g_autoptr(KmProgress) progress = km_progress_new(json || quiet);
 	g_autoptr(KmKernel) kernel = km_kernel_fetch(argc == 2 ? argv[1] : NULL, arch, progress, error);
+	if (kernel)
+		km_build_prepare(kernel, progress);
 	g_clear_pointer(&progress, km_progress_free);
 	return kernel && print_result(kernel, json, error);
 }
@@ -197,6 +200,8 @@ static gboolean add(int argc, char **argv, GError **error)
 	g_autoptr(KmProgress) progress = km_progress_new(o.json);
 	g_autoptr(KmKernel) kernel =
 		o.tree ? km_kernel_add_tree(o.tree, o.name, progress, error) : add_files(&o, progress, error);
+	if (kernel)
+		km_build_prepare(kernel, progress);
 	g_clear_pointer(&progress, km_progress_free);
 	return kernel && print_result(kernel, o.json, error);
 }

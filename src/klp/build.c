@@ -314,6 +314,15 @@ static void keep_workdir(State *s)
 		km_remove_tree(path, NULL);
 }
 
+void km_build_prepare(KmKernel *kernel, KmProgress *progress)
+{
+	g_autofree char *livepatch = km_kernel_config(kernel, "LIVEPATCH");
+	if (!kernel->arch->can_build || !livepatch || !kernel->compiler)
+		return;
+	km_progress_set(progress, "preparing %s for builds", kernel->name);
+	g_autoptr(KmModuleTools) tools = km_module_tools(kernel, km_template_source(), NULL);
+}
+
 KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error)
 {
 	g_auto(State) s = { .kernel = kernel, .options = options, .progress = progress };

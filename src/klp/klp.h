@@ -33,6 +33,12 @@ typedef struct {
 	guint references; /* livepatch relocations' distinct symbols */
 } KmBuild;
 
+/*
+ * Make in advance what every build for this kernel needs (kbuild's environment, the module template), so that the first one is as
+ * fast as the next. Best effort: whatever stands in the way is reported by the build itself.
+ */
+void km_build_prepare(KmKernel *kernel, KmProgress *progress);
+
 KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error);
 void km_build_free(KmBuild *build);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmBuild, km_build_free)
