@@ -54,6 +54,15 @@ const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type)
 	return NULL;
 }
 
+KmRelocKind km_arch_kind(const KmRelocInfo *rows, const KmSection *section, gsize reloc_index)
+{
+	guint32 type = g_array_index(section->relocs, KmReloc, reloc_index).type;
+	for (; rows->name; rows++)
+		if (rows->type == type)
+			return rows->kind;
+	return KM_RELOC_OTHER;
+}
+
 gint64 km_arch_plain_offset(const KmSection *section, gsize reloc_index)
 {
 	return g_array_index(section->relocs, KmReloc, reloc_index).addend;

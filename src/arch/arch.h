@@ -69,6 +69,9 @@ typedef struct KmArch {
 	 */
 	gint64 (*target_offset)(const struct KmSection *section, gsize reloc_index);
 
+	/* Is the field of this relocation the target of a branch, rather than an address that is taken? */
+	gboolean (*is_branch)(const struct KmSection *section, gsize reloc_index);
+
 	/*
 	 * From a linked field back to the value of the relocation's symbol (S). field: size bytes as found in the
 	 * image, at run-time address place. FALSE: cannot be told from this field (then the caller does without).

@@ -192,6 +192,11 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return found;
 }
 
+static gboolean is_branch(const KmSection *section, gsize reloc_index)
+{
+	return km_arch_kind(relocs, section, reloc_index) == KM_RELOC_CALL;
+}
+
 const KmArch km_arch_arm64 = {
 	.name = "arm64",
 	.debian = "arm64",
@@ -207,6 +212,7 @@ const KmArch km_arch_arm64 = {
 	.pc32 = R_AARCH64_PREL32,
 	.relocs = relocs,
 	.hooks = hooks,
+	.is_branch = is_branch,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,

@@ -215,6 +215,11 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return found;
 }
 
+static gboolean is_branch(const KmSection *section, gsize reloc_index)
+{
+	return km_arch_kind(relocs, section, reloc_index) == KM_RELOC_CALL;
+}
+
 const KmArch km_arch_ppc64le = {
 	.name = "ppc64le",
 	.debian = "ppc64el",
@@ -230,6 +235,7 @@ const KmArch km_arch_ppc64le = {
 	.pc32 = R_PPC64_REL32,
 	.relocs = relocs,
 	.hooks = hooks,
+	.is_branch = is_branch,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,

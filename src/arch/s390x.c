@@ -201,6 +201,19 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return found;
 }
 
+/* LARL and BRASL, BRCL (c0) carry the same relocation for a symbol of the same file; the second nibble tells them apart. */
+static gboolean is_branch(const KmSection *section, gsize reloc_index)
+{
+	guint64 offset = g_array_index(section->relocs, KmReloc, reloc_index).offset;
+	if (km_arch_kind(relocs, section, reloc_index) == KM_RELOC_CALL)
+		return TRUE;
+	if (!km_section_is_text(section) || offset < 2 || offset > section->data->len)
+		return FALSE;
+	const guint8 *insn = section->data->data + offset - 2;
+	guint op = insn[1] & 0x0f;
+	return (insn[0] == 0xc0 || insn[0] == 0xa7) && (op == 4 || op == 5);
+}
+
 const KmArch km_arch_s390x = {
 	.name = "s390x",
 	.debian = "s390x",
@@ -216,6 +229,7 @@ const KmArch km_arch_s390x = {
 	.pc32 = R_390_PC32,
 	.relocs = relocs,
 	.hooks = hooks,
+	.is_branch = is_branch,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,

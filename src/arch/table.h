@@ -32,6 +32,8 @@ gint64 km_arch_plain_offset(const struct KmSection *section, gsize reloc_index);
 /* For KmArch.branches_out: is there a relocation on the field at offset? And: append if it leaves [start, end). */
 gboolean km_arch_has_reloc(const struct KmSection *section, guint64 offset, guint size);
 void km_arch_add_branch(GArray *branches, const KmBranch *branch, guint64 start, guint64 end);
+/* The kind of section's reloc_index-th relocation in a table of rows; KM_RELOC_OTHER when it is unknown. */
+KmRelocKind km_arch_kind(const KmRelocInfo *rows, const struct KmSection *section, gsize reloc_index);
 /* Compiler labels (.L*), the same everywhere. */
 gboolean km_arch_is_label(const struct KmSymbol *symbol);
 guint km_arch_no_local_entry(const struct KmSymbol *symbol);

@@ -262,6 +262,19 @@ static char *test_key(const char *key, gboolean when_set, const char *target)
 	return g_strdup_printf("\tcmpl\t$0, %s(%%rip)\n\t%s\t%s\n", key, when_set ? "jne" : "je", target);
 }
 
+/*
+ * For a symbol of the same file the assembler writes PC32 into call and jmp too. Every other instruction with such a field has a
+ * ModRM byte before it that says "relative to rip"; no branch has one.
+ */
+static gboolean is_branch(const KmSection *section, gsize reloc_index)
+{
+	guint64 offset = g_array_index(section->relocs, KmReloc, reloc_index).offset;
+	KmRelocKind kind = km_arch_kind(relocs, section, reloc_index);
+	if (kind != KM_RELOC_PC || !km_section_is_text(section) || offset < 1 || offset > section->data->len)
+		return kind == KM_RELOC_CALL;
+	return (section->data->data[offset - 1] & 0xc7) != 0x05;
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -278,6 +291,7 @@ const KmArch km_arch_x86_64 = {
 	.pc32 = R_X86_64_PC32,
 	.relocs = relocs,
 	.hooks = hooks,
+	.is_branch = is_branch,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
 	.test_key = test_key,

@@ -50,6 +50,7 @@ typedef struct {
 	KmSymbol *symbol; /* as the relocation names it */
 	KmSection *section;
 	gint64 offset;
+	gboolean branch; /* a jump or call, not an address that is taken */
 } Target;
 
 static void pieces_free(gpointer p)
@@ -318,16 +319,14 @@ static void set_outside(KmReloc *out, const Target *t, KmSymbol *thing, KmSymbol
 static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, const Target *t, KmSymbol *f,
 				  GError **error)
 {
-	const KmRelocInfo *info = km_arch_reloc(x->in->arch, out->type);
 	gboolean at_start = t->offset == (gint64)f->value;
 	if (g_hash_table_contains(x->included, f)) {
-		gboolean branch = info && info->kind == KM_RELOC_CALL;
 		gboolean own = km_special_find(by->from->name) || is_cold_part(f) || !at_start;
 		/*
 		 * A pointer to a replaced function must stay the original's: the pointer can outlive the live patch, and two
 		 * pointers to one function must compare equal. The original's entry leads to the replacement anyway.
 		 */
-		if (!branch && !own && g_hash_table_contains(x->diff->twins, f)) {
+		if (!t->branch && !own && g_hash_table_contains(x->diff->twins, f)) {
 			set_outside(out, t, f, outside_of_included(x, f));
 			return TRUE;
 		}
@@ -376,6 +375,7 @@ static Target target_of(const Extract *x, const KmSection *from, gsize index)
 		.symbol = r->symbol,
 		.section = r->symbol->section,
 		.offset = (gint64)r->symbol->value + x->in->arch->target_offset(from, index),
+		.branch = x->in->arch->is_branch(from, index),
 	};
 }
 
@@ -510,7 +510,7 @@ static gboolean follow_branches(Extract *x, const Piece *piece, GError **error)
 		KmReloc out = { .offset = b->field - piece->start + piece->at,
 				.type = b->type,
 				.addend = b->addend + (gint64)(b->target - thing->value) };
-		Target t = { .symbol = thing, .section = piece->from, .offset = (gint64)b->target };
+		Target t = { .symbol = thing, .section = piece->from, .offset = (gint64)b->target, .branch = TRUE };
 		if (!refer(x, piece, &out, &t, error))
 			return FALSE;
 		g_array_append_val(piece->to->relocs, out);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image/module.h"
+#include "klp/carry.h"
 
 /* Reasons beyond this many are counted, not listed: a message is one line. */
 #define MAX_LISTED 4
@@ -15,6 +16,7 @@ void km_unit_work_free(KmUnitWork *work)
 		return;
 	km_object_free(work->extracted);
 	g_clear_pointer(&work->plain_twins, g_hash_table_unref);
+	g_clear_pointer(&work->carried, g_hash_table_unref);
 	g_clear_pointer(&work->diff, km_diff_free);
 	g_clear_pointer(&work->match, km_match_free);
 	km_object_free(work->module);
@@ -63,14 +65,25 @@ static gboolean changes_something(const KmUnitWork *work)
 	return FALSE;
 }
 
+/* Messages about the object speak of the file that the user knows. */
+static KmObject *read_object(const KmUnit *unit, const char *path, GError **error)
+{
+	KmObject *object = km_object_read(path, error);
+	if (object) {
+		g_free(object->path);
+		object->path = g_strdup(unit->source);
+	}
+	return object;
+}
+
 static gboolean read_objects(KmUnitWork *work, GError **error)
 {
 	const KmUnit *unit = work->unit;
 	if (unit->module_path && !(work->module = km_module_read(unit->module_path, error)))
 		return FALSE;
-	return (work->original = km_object_read(unit->original, error)) &&
-	       (work->plain = km_object_read(unit->plain, error)) &&
-	       (work->patched = km_object_read(unit->patched, error));
+	return (work->original = read_object(unit, unit->original, error)) &&
+	       (work->plain = read_object(unit, unit->plain, error)) &&
+	       (work->patched = read_object(unit, unit->patched, error));
 }
 
 KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GError **error)
@@ -96,16 +109,12 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 		.diff = work->diff,
 		.plain_twins = work->plain_twins,
 	};
+	work->carried = km_carry(&work->context, work->diff, error);
+	if (!work->carried)
+		return NULL;
 	if (changes_something(work) && !(work->extracted = km_extract(work->diff, unit->module_path != NULL, error)))
 		return NULL;
 	return g_steal_pointer(&work);
-}
-
-/* A part that the compiler split off has no entry: it is replaced together with the function it belongs to. */
-static gboolean is_part_of_another(const KmChange *change)
-{
-	const char *cold = strstr(change->name, ".cold");
-	return cold && (cold[5] == '\0' || cold[5] == '.');
 }
 
 static KmSymbol *extracted_symbol(const KmUnitWork *work, const KmSymbol *patched)
@@ -149,7 +158,8 @@ gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray 
 {
 	for (guint i = 0; i < work->diff->functions->len; i++) {
 		const KmChange *change = work->diff->functions->pdata[i];
-		if (change->status != KM_CHANGED || change->init || is_part_of_another(change))
+		if (change->status != KM_CHANGED || change->init || km_is_cold_part(change->name) ||
+		    g_hash_table_contains(work->carried, change->patched))
 			continue;
 		const KmPlace *place = km_ref_place(&work->context, change->original, error);
 		if (!place || !check_place(work, change, place, error))

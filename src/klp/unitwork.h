@@ -14,6 +14,7 @@ typedef struct {
 	KmMatch *match;
 	KmDiff *diff;
 	KmObject *extracted; /* NULL when nothing of this unit changes at run time */
+	GHashTable *carried; /* functions that need no entry of their own, km_carry() */
 	GHashTable *plain_twins;
 	KmRefContext context; /* points into all of the above */
 } KmUnitWork;
