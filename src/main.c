@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The table of subcommands, nothing else. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,11 +25,19 @@ static void print_usage(FILE *out)
 	fprintf(out, "\n`kmend COMMAND --help` explains a command; kmend(1) and docs/ explain the rest.\n");
 }
 
+/* What was printed must have arrived: "done" with half a report is not done. */
+static gboolean flush_output(GError **error)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return TRUE;
+	return km_fail(error, "cannot write to standard output: %s", g_strerror(errno));
+}
+
 static int run_command(const KmCommand *command, int argc, char **argv)
 {
 	g_autoptr(GError) error = NULL;
 	int exit_code = 0;
-	if (command->run(argc, argv, &exit_code, &error))
+	if (command->run(argc, argv, &exit_code, &error) && flush_output(&error))
 		return exit_code;
 	fprintf(stderr, "kmend %s: %s\n", command->name, error->message);
 	return km_error_exit_code(error);

@@ -35,7 +35,8 @@ gboolean km_remove_tree(const char *path, GError **error)
 
 KmTempDir *km_tempdir_new(const char *parent, const char *prefix, GError **error)
 {
-	const char *where = parent ? parent : g_get_tmp_dir();
+	/* Absolute: compilers run in other directories. */
+	g_autofree char *where = g_canonicalize_filename(parent ? parent : g_get_tmp_dir(), NULL);
 	g_autofree char *path = g_strdup_printf("%s/%s-%d-XXXXXX", where, prefix, (int)getpid());
 	if (!g_mkdtemp(path))
 		return km_fail_null(error, "cannot create a work directory in %s: %s; set TMPDIR to a writable place",
@@ -103,6 +104,10 @@ static gboolean write_all(int fd, const guint8 *data, gsize size)
 
 gboolean km_write_file(const char *path, const void *data, gsize size, GError **error)
 {
+	struct stat st;
+	/* A rename would put a file in the place of a device. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return km_fail(error, "cannot write %s: it exists and is not a regular file", path);
 	g_autofree char *temp = g_strconcat(path, ".XXXXXX", NULL);
 	int fd = g_mkstemp_full(temp, O_RDWR | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -133,6 +138,43 @@ GBytes *km_read_file(const char *path, GError **error)
 	if (!map)
 		return km_fail_null(error, "cannot read %s: %s", path, local->message);
 	return g_mapped_file_get_bytes(map);
+}
+
+/* No patch and no listing comes near this. */
+#define MAX_STREAM (256u << 20)
+
+static GBytes *read_stream(int fd, const char *path, GError **error)
+{
+	g_autoptr(GByteArray) bytes = g_byte_array_new();
+	guint8 chunk[65536];
+	for (;;) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return km_fail_null(error, "cannot read %s: %s", path, g_strerror(errno));
+		if (n == 0)
+			return g_byte_array_free_to_bytes(g_steal_pointer(&bytes));
+		if (bytes->len + (gsize)n > MAX_STREAM)
+			return km_fail_null(error, "cannot read %s: more than %u bytes come out of it", path,
+					    MAX_STREAM);
+		g_byte_array_append(bytes, chunk, (guint)n);
+	}
+}
+
+GBytes *km_read_input(const char *path, GError **error)
+{
+	struct stat st;
+	if (!strcmp(path, "-"))
+		return read_stream(STDIN_FILENO, "standard input", error);
+	if (stat(path, &st) || !S_ISFIFO(st.st_mode))
+		return km_read_file(path, error);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return km_fail_null(error, "cannot read %s: %s", path, g_strerror(errno));
+	GBytes *bytes = read_stream(fd, path, error);
+	close(fd);
+	return bytes;
 }
 
 KmLock *km_lock_new(const char *path, GError **error)

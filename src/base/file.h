@@ -27,11 +27,14 @@ gboolean km_remove_tree(const char *path, GError **error);
 /* Make path and its parents. */
 gboolean km_make_dirs(const char *path, GError **error);
 
-/* Write beside path, flush, rename over it: path holds either what it held before or all of data. */
+/* Write beside path, flush, rename over it: path holds either what it held before or all of data. Refuses what is no regular file. */
 gboolean km_write_file(const char *path, const void *data, gsize size, GError **error);
 
 /* Map or read a whole regular file. Refuses directories and devices by name. */
 GBytes *km_read_file(const char *path, GError **error);
+
+/* The same for what a user hands over: "-" is standard input, and pipes (as of a shell's <(...)) are read to their end. */
+GBytes *km_read_input(const char *path, GError **error);
 
 /* An advisory lock on a file (flock), released when freed or when the process dies. Waits for other holders. */
 typedef struct {

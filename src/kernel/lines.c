@@ -178,6 +178,7 @@ static GArray *map_lines(const char *diff, guint lines)
 
 static char *run_diff(const char *original, const char *patched, GError **error)
 {
+	km_tempdir_sweep(NULL, "kmend-lines");
 	g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "kmend-lines", error);
 	if (!dir)
 		return NULL;

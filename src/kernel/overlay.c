@@ -214,7 +214,7 @@ static gboolean add_file(KmOverlay *overlay, const char *patch, const KmPatchFil
 
 static gboolean add_patch(KmOverlay *overlay, const char *patch, GError **error)
 {
-	g_autoptr(GBytes) bytes = km_read_file(patch, error);
+	g_autoptr(GBytes) bytes = km_read_input(patch, error);
 	if (!bytes)
 		return FALSE;
 	gsize size = 0;

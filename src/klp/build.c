@@ -2,6 +2,8 @@
 /* The whole of `kmend build`, as a row of steps over one state. Each step leaves what the next one reads. */
 #include "klp/klp.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -88,7 +90,7 @@ static char *module_name(const char *from)
 
 static char *default_output(const char *patch)
 {
-	g_autofree char *base = g_path_get_basename(patch);
+	g_autofree char *base = strcmp(patch, "-") ? g_path_get_basename(patch) : g_strdup("stdin");
 	static const char *const endings[] = { ".patch", ".diff", NULL };
 	for (const char *const *e = endings; *e; e++)
 		if (g_str_has_suffix(base, *e))
@@ -96,20 +98,43 @@ static char *default_output(const char *patch)
 	return g_strdup_printf("kmend-%s.ko", base);
 }
 
+static gboolean bad_usage(GError **error, const char *what, const char *name)
+{
+	g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "'%s' is no %s", name, what);
+	return FALSE;
+}
+
+/* Is it the name of something that is or can be below /sys/module of this kernel? Then it could not be loaded. */
+static gboolean is_taken(const KmKernel *kernel, const char *name)
+{
+	static const char *const lists[] = { "modules.order", "modules.builtin" };
+	g_autofree char *line = g_strdup_printf("/%s.ko\n", name);
+	for (gsize i = 0; kernel->modules && i < G_N_ELEMENTS(lists); i++) {
+		g_autofree char *path = g_build_filename(kernel->modules, lists[i], NULL);
+		g_autofree char *text = NULL;
+		if (!g_file_get_contents(path, &text, NULL, NULL))
+			continue;
+		if (strstr(g_strdelimit(text, "-", '_'), line))
+			return TRUE;
+	}
+	return !strcmp(name, "vmlinux");
+}
+
 static gboolean choose_names(State *s, GError **error)
 {
 	const KmBuildOptions *o = s->options;
+	if (o->output && !*o->output)
+		return bad_usage(error, "name of a file to write", o->output);
 	s->result->output = o->output ? g_strdup(o->output) : default_output(o->patches[0]);
 	s->result->module_name = o->name ? g_strdup(o->name) : module_name(s->result->output);
 	g_autofree char *valid = module_name(s->result->module_name);
-	g_autofree char *taken = km_kernel_module_path(s->kernel, valid);
-	if (taken)
-		return km_fail(error, "the kernel has a module %s of its own (%s); give the live patch another name with --name",
-			       valid, taken);
-	if (*valid && !strcmp(valid, s->result->module_name))
+	if (!*valid || strcmp(valid, s->result->module_name))
+		return bad_usage(error, "module name: letters, digits and '_', at most 55; give one with --name",
+				 s->result->module_name);
+	if (!is_taken(s->kernel, valid))
 		return TRUE;
-	return km_fail(error, "'%s' is no module name: letters, digits and '_', at most 55; give one with --name",
-		       s->result->module_name);
+	return km_refuse(error, "kernel %s has a module named '%s' itself; give the live patch another with --name",
+			 s->kernel->name, valid);
 }
 
 /* ---- steps ---- */
@@ -297,21 +322,24 @@ static gboolean emit(State *s, GError **error)
 
 static gboolean make_workdir(State *s, GError **error)
 {
+	const char *keep = s->options->keep;
+	if (keep && g_mkdir(keep, 0755))
+		return km_fail(error, "cannot create the directory %s to keep the work in: %s", keep,
+			       g_strerror(errno));
 	km_tempdir_sweep(NULL, "kmend-build");
 	s->temp = km_tempdir_new(NULL, "kmend-build", error);
 	return s->temp != NULL;
 }
 
-/* The work directory moves to where the user wants to look at it, also after a failure. */
-static void keep_workdir(State *s)
+/* The work directory goes to where the user wants to look at it, also after a failure. */
+static gboolean keep_workdir(const State *s, GError **error)
 {
 	if (!s->options->keep || !s->temp)
-		return;
-	g_autofree char *path = km_tempdir_keep(g_steal_pointer(&s->temp));
-	const char *const argv[] = { "cp", "-a", path, s->options->keep, NULL };
-	g_autoptr(KmRunResult) r = km_run(argv, NULL, NULL);
-	if (r && r->status == 0)
-		km_remove_tree(path, NULL);
+		return TRUE;
+	g_autofree char *content = g_strconcat(s->temp->path, "/.", NULL);
+	const char *const argv[] = { "cp", "-a", "--", content, s->options->keep, NULL };
+	g_autofree char *words = km_run_checked(argv, NULL, error);
+	return words != NULL;
 }
 
 void km_build_prepare(KmKernel *kernel, KmProgress *progress)
@@ -332,7 +360,7 @@ KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *p
 	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
 		      make_units(&s, error) && compile(&s, error) && work_units(&s, error) && link_units(&s, error) &&
 		      emit(&s, error);
-	keep_workdir(&s);
+	ok = keep_workdir(&s, ok ? error : NULL) && ok;
 	return ok ? g_steal_pointer(&s.result) : NULL;
 }
 

@@ -19,7 +19,8 @@ static void try_diff(KmObject *original, KmObject *patched)
 		return;
 	json_decref(km_diff_to_json(diff));
 	g_autoptr(KmObject) extracted = km_extract(diff, TRUE, NULL);
-	g_autoptr(GBytes) bytes = extracted ? km_object_to_bytes(extracted, NULL) : NULL;
+	GBytes *bytes = extracted ? km_object_to_bytes(extracted, NULL) : NULL;
+	g_bytes_unref(bytes);
 }
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
