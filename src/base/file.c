@@ -39,8 +39,8 @@ KmTempDir *km_tempdir_new(const char *parent, const char *prefix, GError **error
 	g_autofree char *where = g_canonicalize_filename(parent ? parent : g_get_tmp_dir(), NULL);
 	g_autofree char *path = g_strdup_printf("%s/%s-%d-XXXXXX", where, prefix, (int)getpid());
 	if (!g_mkdtemp(path))
-		return km_fail_null(error, "cannot create a work directory in %s: %s; set TMPDIR to a writable place",
-				    where, g_strerror(errno));
+		return km_fail_null(error, "cannot create a work directory in %s: %s; %s", where, g_strerror(errno),
+				    parent ? "make it writable" : "set TMPDIR to a writable place");
 	KmTempDir *dir = g_new0(KmTempDir, 1);
 	dir->path = g_steal_pointer(&path);
 	return dir;

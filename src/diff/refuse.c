@@ -47,6 +47,11 @@ static void judge_data(KmDiff *diff, const KmItem *item)
 		refuse(diff, item->name,
 		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
 		       section, item->status == KM_NEW ? "new" : "changed");
+	else if (!strcmp(section, "__param"))
+		refuse(diff, item->name,
+		       "%s: a module parameter %s, but parameters were read when the kernel or module started; "
+		       "leave it out of the patch",
+		       section, item->status == KM_NEW ? "is new" : "changed");
 	else if (item->status != KM_CHANGED)
 		return;
 	else if (!km_item_is_writable(item))

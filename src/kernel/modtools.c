@@ -48,6 +48,14 @@ static char **strv_from_json(const json_t *array)
 	return g_strv_builder_end(builder);
 }
 
+/* NULL when it cannot be read. */
+static char *checksum_of(const char *path)
+{
+	g_autoptr(GBytes) bytes = km_read_file(path, NULL);
+	return bytes ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes) : NULL;
+}
+
+/* NULL also when something there is not what was written: a power failure can leave the name without the content. */
 static KmModuleTools *load(const char *dir)
 {
 	g_autofree char *path = g_build_filename(dir, "tools.json", NULL);
@@ -59,8 +67,10 @@ static KmModuleTools *load(const char *dir)
 	tools->template_object = g_build_filename(dir, TEMPLATE ".o", NULL);
 	tools->objtool_argv = json_is_array(objtool) ? strv_from_json(objtool) : NULL;
 	tools->cwd = g_strdup(json_string_value(json_object_get(root, "cwd")));
+	g_autofree char *noted = g_strdup(json_string_value(json_object_get(root, "checksum")));
+	g_autofree char *found = checksum_of(tools->template_object);
 	json_decref(root);
-	if (tools->cwd && g_file_test(tools->template_object, G_FILE_TEST_IS_REGULAR))
+	if (tools->cwd && found && !g_strcmp0(noted, found))
 		return tools;
 	km_module_tools_free(tools);
 	return NULL;
@@ -146,6 +156,9 @@ static char **objtool_command(const KmKbuild *kbuild, const KmRecipe *recipe, GE
 static gboolean write_description(const KmKbuild *kbuild, char **objtool, const char *dir, GError **error)
 {
 	json_t *root = json_object();
+	g_autofree char *object = g_build_filename(dir, TEMPLATE ".o", NULL);
+	g_autofree char *checksum = checksum_of(object);
+	json_object_set_new(root, "checksum", checksum ? json_string(checksum) : json_null());
 	json_object_set_new(root, "cwd", json_string(kbuild->build));
 	json_object_set_new(root, "objtool", objtool ? strv_to_json(objtool) : json_null());
 	char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
@@ -179,7 +192,10 @@ static gboolean prepare(KmKernel *kernel, const char *source, const char *dir, G
 		g_propagate_error(error, g_steal_pointer(&local));
 		return FALSE;
 	}
-	return compile_template(kbuild, recipe, dir, error) && write_description(kbuild, objtool, dir, error);
+	if (!compile_template(kbuild, recipe, dir, error) || !write_description(kbuild, objtool, dir, error))
+		return FALSE;
+	/* A cache may be prepared by one user and read by others. */
+	return g_chmod(dir, 0755) == 0 || km_fail(error, "cannot open %s to others: %s", dir, g_strerror(errno));
 }
 
 static char *tools_dir(KmKernel *kernel, const char *source, GError **error)

@@ -64,6 +64,10 @@ static const Case cases[] = {
 	  "__init" },
 	{ "modinfo", NULL, "__attribute__((section(\".modinfo\"), used)) static const char info[] = \"a=b\";",
 	  "__attribute__((section(\".modinfo\"), used)) static const char info[] = \"a=c\";", "", "changed info", "info", NULL },
+	{ "parameter", NULL, "int v; extern int use(int); int f(void) { return use(v); }",
+	  "int v, w; __attribute__((section(\"__param\"), used)) static int *const row = &w; extern int use(int); "
+	  "int f(void) { return use(v + w); }",
+	  "changed f", NULL, "row", "a module parameter is new" },
 	{ "unknown-section", NULL, "asm(\".section boot_list,\\\"a\\\"\\n.long 1\\n.previous\"); int f(void) { return 1; }",
 	  "asm(\".section boot_list,\\\"a\\\"\\n.long 2\\n.previous\"); int f(void) { return 1; }", "", "", "boot_list",
 	  "section boot_list differs" },
