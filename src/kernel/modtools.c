@@ -214,10 +214,10 @@ KmModuleTools *km_module_tools(KmKernel *kernel, const char *source, GError **er
 	g_autofree char *final = tools_dir(kernel, source, error);
 	if (!final)
 		return NULL;
+	km_tempdir_sweep(kernel->work, "template");
 	KmModuleTools *tools = load(final);
 	if (tools)
 		return tools;
-	km_tempdir_sweep(kernel->work, "template");
 	g_autoptr(KmTempDir) temp = km_tempdir_new(kernel->work, "template", error);
 	if (!temp || !prepare(kernel, source, temp->path, error))
 		return NULL;
