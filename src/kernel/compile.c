@@ -141,10 +141,12 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 			       unit->source);
 	if (patched)
 		return km_fail(error, "%s does not compile with the patch: %s", unit->source, words);
-	return km_fail(
+	if (strstr(result->output, "No space left on device"))
+		return km_fail(error, "cannot compile %s: %s", unit->source, words);
+	return km_refuse(
 		error,
-		"%s does not compile even without the patch: %s; source, configuration and headers of this kernel do "
-		"not belong together",
+		"%s does not compile even without the patch: %s; source, configuration, headers and compiler of this "
+		"kernel do not belong together",
 		unit->source, words);
 }
 
@@ -189,7 +191,8 @@ static char *test_keys(const Job *job, const KmUnit *unit, const char *text)
 }
 
 /* What is compared and taken into the live patch: a module's code tests its static keys instead of having jump labels. */
-static gboolean assemble_sectioned(const Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
+static gboolean assemble_sectioned(const Job *job, const KmUnit *unit, const char *listing, const char *object,
+				   GError **error)
 {
 	if (!unit->module_path)
 		return assemble(job, unit, listing, object, error);
@@ -203,11 +206,11 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *plain_listing = output_path(job, "plain", unit, ".s");
 	g_autofree char *original = output_path(job, "original", unit, ".o");
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
-	gboolean ok =
-		make_parent(original, error) && make_parent(plain, error) &&
-		compile(job, unit, FALSE, "-S", listing, error) &&
-		assemble_sectioned(job, unit, listing, original, error) &&
-		rewrite(job, unit, listing, plain_listing, fold, error) && assemble(job, unit, plain_listing, plain, error);
+	gboolean ok = make_parent(original, error) && make_parent(plain, error) &&
+		      compile(job, unit, FALSE, "-S", listing, error) &&
+		      assemble_sectioned(job, unit, listing, original, error) &&
+		      rewrite(job, unit, listing, plain_listing, fold, error) &&
+		      assemble(job, unit, plain_listing, plain, error);
 	if (!ok)
 		return FALSE;
 	unit->original = g_steal_pointer(&original);

@@ -92,8 +92,10 @@ static char *make_key(const KmKernel *kernel, const KmKbuild *kbuild)
 static gboolean check_compiler(const KmKernel *kernel, GError **error)
 {
 	g_autofree char *found = kernel->compiler ? g_find_program_in_path(kernel->compiler) : NULL;
-	return found || km_fail(error, "the compiler %s is not on this machine: install the package of that name",
-				kernel->compiler ? kernel->compiler : "of this kernel");
+	if (!kernel->compiler && kernel->compiler_problem)
+		return km_refuse(error, "%s", kernel->compiler_problem);
+	return found || km_refuse(error, "the compiler %s is not on this machine: install the package of that name",
+				  kernel->compiler ? kernel->compiler : "of this kernel");
 }
 
 static KmKbuild *open_trees(const KmKernel *kernel, GError **error)

@@ -182,6 +182,16 @@ static gpointer prepare(gpointer data)
 	return NULL;
 }
 
+/* Units that both versions have in common would be proved, and the module made for a kernel nobody looked at. */
+static gboolean check_image(const State *s, GError **error)
+{
+	const char *release = km_image_release(s->image);
+	if (!release || !strcmp(release, s->kernel->release))
+		return TRUE;
+	return km_refuse(error, "%s is the image of kernel %s, not of %s: get kernel %s again", s->kernel->image,
+			 release, s->kernel->release, s->kernel->name);
+}
+
 static gboolean compile(State *s, GError **error)
 {
 	g_autofree char *objects = g_build_filename(s->temp->path, "objects", NULL);
@@ -197,7 +207,7 @@ static gboolean compile(State *s, GError **error)
 	if (p.error && compiled)
 		g_propagate_error(error, g_steal_pointer(&p.error));
 	g_clear_error(&p.error);
-	return compiled && s->tools;
+	return compiled && s->tools && check_image(s, error);
 }
 
 static gboolean work_units(State *s, GError **error)
