@@ -107,11 +107,23 @@ typedef struct {
 	guint64 at;
 } Home;
 
+/* The module loader shows each section under its name in sysfs, and two units may both bring a .text.m_show. */
+static char *free_section_name(const KmObject *object, const char *name)
+{
+	char *unique = g_strdup(name);
+	for (guint n = 1; km_object_find_section(object, unique); n++) {
+		g_free(unique);
+		unique = g_strdup_printf("%s.%u", name, n);
+	}
+	return unique;
+}
+
 static Home home_of(KmObject *object, const KmSection *section)
 {
 	KmSection *to = is_table(section) ? km_object_find_section(object, section->name) : NULL;
 	if (!to) {
-		to = km_object_add_section(object, section->name, section->type,
+		g_autofree char *name = free_section_name(object, section->name);
+		to = km_object_add_section(object, name, section->type,
 					   section->flags & ~(guint64)SHF_LINK_ORDER, 1);
 		to->entsize = section->entsize;
 	}
