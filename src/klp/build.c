@@ -139,6 +139,29 @@ static gboolean choose_names(State *s, GError **error)
 
 /* ---- steps ---- */
 
+/* Configurations under which a unit compiled alone is not the code that runs, or runs under rules we do not follow. */
+static const struct {
+	const char *option, *why;
+} unsupported[] = {
+	{ "LTO_CLANG", "units are optimized together at link time" },
+	{ "LTO_GCC", "units are optimized together at link time" },
+	{ "RANDSTRUCT", "structures are laid out by a secret seed" },
+	{ "GCC_PLUGIN_RANDSTRUCT", "structures are laid out by a secret seed" },
+	{ "GCC_PLUGIN_LATENT_ENTROPY", "the compiler puts random numbers into the code" },
+	{ "CFI_CLANG", "indirect calls are checked against types that a live patch does not carry yet" },
+};
+
+static gboolean check_config(const KmKernel *kernel, GError **error)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(unsupported); i++) {
+		g_autofree char *value = km_kernel_config(kernel, unsupported[i].option);
+		if (value)
+			return km_refuse(error, "kernel %s has CONFIG_%s=%s (%s): kmend cannot patch it", kernel->name,
+					 unsupported[i].option, value, unsupported[i].why);
+	}
+	return TRUE;
+}
+
 static gboolean check_kernel(State *s, GError **error)
 {
 	KmKernel *k = s->kernel;
@@ -151,7 +174,7 @@ static gboolean check_kernel(State *s, GError **error)
 			error,
 			"kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into",
 			k->name);
-	return TRUE;
+	return check_config(k, error);
 }
 
 static gboolean make_units(State *s, GError **error)

@@ -94,11 +94,20 @@ static gboolean can_carry(const KmSection *section)
 	return km_special_find(section->name) || has_prefix_of(section->name, plain);
 }
 
-static gboolean is_table(const KmSection *section)
+/*
+ * Sections whose name means something to the loader, the kernel or objtool: there must be one of each, so the units' parts are
+ * joined. What a compiler names after one symbol (.text.f, .data.x) is only a name.
+ */
+static gboolean is_joined(const KmSection *section)
 {
-	const KmSpecial *special = km_special_find(section->name);
-	return (special && (special->kind == KM_SPECIAL_TABLE || special->kind == KM_SPECIAL_MARK)) ||
-	       km_section_is_record(section);
+	static const char *const own[] = { ".text.", ".data.", ".bss.", ".rodata.", NULL };
+	return !has_prefix_of(section->name, own) || g_str_has_prefix(section->name, ".data..");
+}
+
+static KmSection *section_to_join(const KmObject *object, const KmSection *section)
+{
+	KmSection *known = is_joined(section) ? km_object_find_section(object, section->name) : NULL;
+	return known && known->type == section->type ? known : NULL;
 }
 
 /* Where a section's bytes go, and at which offset they start there. */
@@ -120,7 +129,7 @@ static char *free_section_name(const KmObject *object, const char *name)
 
 static Home home_of(KmObject *object, const KmSection *section)
 {
-	KmSection *to = is_table(section) ? km_object_find_section(object, section->name) : NULL;
+	KmSection *to = section_to_join(object, section);
 	if (!to) {
 		g_autofree char *name = free_section_name(object, section->name);
 		to = km_object_add_section(object, name, section->type,
