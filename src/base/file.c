@@ -43,6 +43,9 @@ KmTempDir *km_tempdir_new(const char *parent, const char *prefix, GError **error
 				    parent ? "make it writable" : "set TMPDIR to a writable place");
 	KmTempDir *dir = g_new0(KmTempDir, 1);
 	dir->path = g_steal_pointer(&path);
+	dir->fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->fd >= 0)
+		flock(dir->fd, LOCK_EX | LOCK_NB);
 	return dir;
 }
 
@@ -52,6 +55,8 @@ void km_tempdir_free(KmTempDir *dir)
 		return;
 	if (dir->path)
 		km_remove_tree(dir->path, NULL);
+	if (dir->fd >= 0)
+		close(dir->fd);
 	g_free(dir->path);
 	g_free(dir);
 }
@@ -74,6 +79,15 @@ static pid_t owner_of(const char *name, const char *prefix)
 	return end != digits && *end == '-' && strlen(end) == 7 && pid <= G_MAXINT ? (pid_t)pid : 0;
 }
 
+static gboolean is_locked(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	gboolean locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	return locked;
+}
+
 void km_tempdir_sweep(const char *parent, const char *prefix)
 {
 	const char *where = parent ? parent : g_get_tmp_dir();
@@ -84,7 +98,8 @@ void km_tempdir_sweep(const char *parent, const char *prefix)
 		if (!pid || kill(pid, 0) == 0 || errno != ESRCH)
 			continue;
 		g_autofree char *path = g_build_filename(where, name, NULL);
-		km_remove_tree(path, NULL);
+		if (!is_locked(path))
+			km_remove_tree(path, NULL);
 	}
 }
 

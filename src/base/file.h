@@ -7,11 +7,12 @@
 /* A directory that vanishes with everything in it when its owner lets go. */
 typedef struct {
 	char *path;
+	int fd; /* of the directory, locked (flock) while it is in use */
 } KmTempDir;
 
 /*
  * Create a directory below parent (NULL: g_get_tmp_dir()). Names carry the pid, so that km_tempdir_sweep() of a
- * later run can remove what a killed one left.
+ * later run can remove what a killed one left. The lock tells one that lives in another pid namespace.
  */
 KmTempDir *km_tempdir_new(const char *parent, const char *prefix, GError **error);
 void km_tempdir_free(KmTempDir *dir);
