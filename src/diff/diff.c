@@ -94,6 +94,18 @@ static void compare_pair(KmComparison *comparison, KmItem *item)
 		km_item_add_reason(item, "its original was guessed: %s", item->guess);
 }
 
+/* What the assembler leaves between two aligned data: zeros that nobody refers to. */
+static gboolean is_padding(const KmItem *item)
+{
+	if (!item->section || item->referrers->len || item->n_refs)
+		return FALSE;
+	const GByteArray *plain = km_side_part(item->side, item->section)->plain;
+	for (guint64 i = 0; plain && i < item->size; i++)
+		if (plain->data[item->start + i])
+			return FALSE;
+	return TRUE;
+}
+
 static void count_shifts(const KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
@@ -112,7 +124,7 @@ static void compare_all(KmSide *original, KmSide *patched, KmComparison *compari
 			continue;
 		if (item->twin)
 			compare_pair(comparison, item);
-		else if (item->kind != KM_ITEM_ANON || !item->constant)
+		else if (item->kind != KM_ITEM_ANON || (!item->constant && !is_padding(item)))
 			item->status = KM_NEW;
 	}
 	for (guint i = 0; i < original->items->len; i++) {
