@@ -90,3 +90,17 @@ void km_arch_add_branch(GArray *branches, const KmBranch *branch, guint64 start,
 	if (branch->target < start || branch->target >= end)
 		g_array_append_vals(branches, branch, 1);
 }
+
+GArray *km_arch_word_branches(const KmSection *section, guint64 start, guint64 end,
+			      gboolean (*decode)(guint32, guint64, KmBranch *))
+{
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
+	for (guint64 at = start; section->data && end <= section->data->len && at + 4 <= end; at += 4) {
+		guint32 word;
+		KmBranch branch;
+		memcpy(&word, section->data->data + at, sizeof(word));
+		if (decode(GUINT32_FROM_LE(word), at, &branch) && !km_arch_has_reloc(section, at, 4))
+			km_arch_add_branch(found, &branch, start, end);
+	}
+	return found;
+}

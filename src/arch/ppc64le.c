@@ -204,15 +204,7 @@ static gboolean decode_branch(guint32 insn, guint64 at, KmBranch *branch)
 
 static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
 {
-	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
-	for (guint64 at = start; section->data && end <= section->data->len && at + 4 <= end; at += 4) {
-		guint32 word;
-		KmBranch branch;
-		memcpy(&word, section->data->data + at, sizeof(word));
-		if (decode_branch(GUINT32_FROM_LE(word), at, &branch) && !km_arch_has_reloc(section, at, 4))
-			km_arch_add_branch(found, &branch, start, end);
-	}
-	return found;
+	return km_arch_word_branches(section, start, end, decode_branch);
 }
 
 static gboolean is_branch(const KmSection *section, gsize reloc_index)

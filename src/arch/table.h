@@ -34,6 +34,9 @@ gboolean km_arch_has_reloc(const struct KmSection *section, guint64 offset, guin
 void km_arch_add_branch(GArray *branches, const KmBranch *branch, guint64 start, guint64 end);
 /* The kind of section's reloc_index-th relocation in a table of rows; KM_RELOC_OTHER when it is unknown. */
 KmRelocKind km_arch_kind(const KmRelocInfo *rows, const struct KmSection *section, gsize reloc_index);
+/* KmArch.branches_out where every instruction is a little-endian word: decode() tells whether insn at offset at is a branch. */
+GArray *km_arch_word_branches(const struct KmSection *section, guint64 start, guint64 end,
+			      gboolean (*decode)(guint32 insn, guint64 at, KmBranch *branch));
 /* Compiler labels (.L*), the same everywhere. */
 gboolean km_arch_is_label(const struct KmSymbol *symbol);
 guint km_arch_no_local_entry(const struct KmSymbol *symbol);
