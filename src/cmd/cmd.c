@@ -8,6 +8,8 @@
 
 gboolean km_cmd_print_json(json_t *root, GError **error)
 {
+	if (!root)
+		return km_fail(error, "the result cannot be told as JSON: a name in it is not UTF-8");
 	int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
 	json_decref(root);
 	if (failed || putchar('\n') == EOF || fflush(stdout))

@@ -362,6 +362,12 @@ GPtrArray *km_patch_parse(const char *name, const char *text, gsize size, GError
 	if (memchr(text, '\0', size))
 		return km_refuse_null(error, "%s: holds NUL bytes: not a text patch", name);
 	g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func((GDestroyNotify)km_patch_file_free);
+	/* Some editors put a byte order mark before the first header. */
+	static const char mark[] = "\xef\xbb\xbf";
+	if (size >= strlen(mark) && !memcmp(text, mark, strlen(mark))) {
+		text += strlen(mark);
+		size -= strlen(mark);
+	}
 	Reader r = { .name = name, .next = text, .end = text + size, .files = files };
 	gboolean ok = TRUE;
 	while (ok && r.next < r.end)

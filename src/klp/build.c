@@ -412,7 +412,9 @@ json_t *km_build_to_json(const KmBuild *build)
 	json_t *added = json_array();
 	for (guint i = 0; i < build->added->len; i++)
 		json_array_append_new(added, json_string(build->added->pdata[i]));
-	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", build->output, "module", build->module_name,
-			 "functions", functions, "added", added, "compared", (int)build->compared, "references",
+	/* A file name need not be UTF-8, JSON must be. */
+	g_autofree char *output = g_utf8_make_valid(build->output, -1);
+	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", output, "module", build->module_name, "functions",
+			 functions, "added", added, "compared", (int)build->compared, "references",
 			 (int)build->references);
 }

@@ -78,6 +78,15 @@ static void test_not_glued(void)
 	}
 }
 
+/* jansson gives NULL for what is not UTF-8. */
+static void test_no_json(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_assert_false(km_cmd_print_json(json_string("\xff"), &error));
+	g_assert_error(error, KM_ERROR, KM_ERROR_FAILED);
+	g_assert_nonnull(strstr(error->message, "UTF-8"));
+}
+
 static void test_output_is_a_device(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -123,6 +132,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/options/glued", test_glued);
 	g_test_add_func("/options/not-glued", test_not_glued);
+	g_test_add_func("/options/no-json", test_no_json);
 	g_test_add_func("/files/output-is-a-device", test_output_is_a_device);
 	g_test_add_func("/files/read-pipe", test_read_pipe);
 	g_test_add_func("/files/relative-tempdir", test_relative_tempdir);

@@ -75,6 +75,7 @@ static const struct {
 	  "--- linux.orig/fs/x.c\t2026-01-01 00:00:00.000000000 +0000\n+++ linux/fs/x.c\t2026-01-02 00:00:00.0 "
 	  "+0000\n" HUNK,
 	  "fs/x.c", PATCHED },
+	{ "byte order mark", "\xef\xbb\xbf--- a/fs/x.c\n+++ b/fs/x.c\n" HUNK, "fs/x.c", PATCHED },
 	{ "git diff", "diff --git a/fs/x.c b/fs/x.c\nindex 1234567..89abcde 100644\n--- a/fs/x.c\n+++ b/fs/x.c\n" HUNK,
 	  "fs/x.c", PATCHED },
 	{ "mail with text before and a signature after",
