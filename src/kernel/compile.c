@@ -36,11 +36,14 @@ typedef struct {
 	gboolean patched;
 } Task;
 
+/* An object of another directory's makefile stays below ours: each ".." becomes "up". */
 static char *output_path(const Job *job, const char *kind, const KmUnit *unit, const char *ending)
 {
 	gsize stem = strlen(unit->object) - strlen(".o");
 	g_autofree char *name = g_strdup_printf("%.*s%s", (int)stem, unit->object, ending);
-	return g_build_filename(job->dir, kind, name, NULL);
+	g_auto(GStrv) parts = g_strsplit(name, "../", -1);
+	g_autofree char *below = g_strjoinv("up/", parts);
+	return g_build_filename(job->dir, kind, below, NULL);
 }
 
 static gboolean make_parent(const char *path, GError **error)
@@ -54,41 +57,70 @@ static gboolean is_relative_tree(const Job *job, const KmUnit *unit)
 	return !strcmp(unit->cwd, job->overlay->source);
 }
 
-/*
- * __FILE__ of a file in the overlay must be what it is in the pristine tree, where kbuild maps the tree's path to something.
- * Takes over that mapping for from.
- */
-static void add_file_map(const Job *job, const KmUnit *unit, GStrvBuilder *argv, const char *from)
+/* What kbuild maps the path of the source tree to in __FILE__. Not owned. */
+static const char *tree_in_macros(const Job *job, const KmUnit *unit)
 {
 	g_autofree char *start = g_strconcat("-fmacro-prefix-map=", job->overlay->source, "/=", NULL);
-	g_autofree char *own = g_strconcat(job->overlay->source, "/", NULL);
-	const char *to = is_relative_tree(job, unit) ? "" : own;
+	const char *to = is_relative_tree(job, unit) ? "" : NULL;
 	for (char **word = unit->argv; *word; word++)
 		if (g_str_has_prefix(*word, start))
 			to = *word + strlen(start);
-	g_autofree char *map = g_strdup_printf("-fmacro-prefix-map=%s/=%s", from, to);
+	return to;
+}
+
+/* __FILE__ of a file below from must be what it is in the pristine tree, where kbuild may map the tree's path to something. */
+static void add_file_map(const Job *job, const KmUnit *unit, GStrvBuilder *argv, const char *from)
+{
+	g_autofree char *own = g_strconcat(job->overlay->source, "/", NULL);
+	const char *to = tree_in_macros(job, unit);
+	g_autofree char *map = g_strdup_printf("-fmacro-prefix-map=%s/=%s", from, to ? to : own);
+	g_strv_builder_add(argv, map);
+}
+
+/*
+ * The #line directives give a file's plain path in the tree. When kbuild names it by a way around (with ".."), so must __FILE__.
+ * Only for this file: headers of its directory may be found under their plain path.
+ */
+static void add_detour_map(const Job *job, const KmUnit *unit, GStrvBuilder *argv, const char *path)
+{
+	g_autofree char *named = km_unit_source_name(unit);
+	g_autofree char *dir = g_path_get_dirname(unit->source);
+	g_autofree char *other_dir = g_path_get_dirname(path);
+	if (!strcmp(named, unit->source) || strcmp(dir, other_dir))
+		return;
+	g_autofree char *own = g_strconcat(job->overlay->source, "/", NULL);
+	const char *to = tree_in_macros(job, unit);
+	g_autofree char *detour = g_path_get_dirname(named);
+	g_autofree char *base = g_path_get_basename(path);
+	g_autofree char *map = g_strdup_printf("-fmacro-prefix-map=%s/%s=%s%s/%s", job->overlay->source, path,
+					       to ? to : own, detour, base);
 	g_strv_builder_add(argv, map);
 }
 
 static void add_overlay(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
 {
 	g_autofree char *compiled = g_build_filename(job->overlay->dir, "compiled", NULL);
-	g_autofree char *dir = g_path_get_dirname(unit->source);
+	g_autofree char *named = km_unit_source_name(unit);
+	g_autofree char *dir = g_path_get_dirname(named);
 	g_autofree char *quote = g_build_filename(job->overlay->source, dir, NULL);
 	g_strv_builder_add_many(argv, "-iquote", quote, NULL);
 	add_file_map(job, unit, argv, compiled);
 	if (is_relative_tree(job, unit))
 		add_file_map(job, unit, argv, job->overlay->source);
+	/* The last map that fits is used. */
+	add_detour_map(job, unit, argv, unit->source);
+	for (guint i = 0; i < job->overlay->files->len; i++)
+		add_detour_map(job, unit, argv, ((const KmTouched *)job->overlay->files->pdata[i])->path);
 }
 
 /* The whole command. mode is -S or -c. */
 static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-	g_autofree char *copy = g_build_filename(job->overlay->dir, "compiled", unit->source, NULL);
-	g_autofree char *pristine = is_relative_tree(job, unit)
-					    ? g_strdup(unit->source)
-					    : g_build_filename(job->overlay->source, unit->source, NULL);
+	g_autofree char *named = km_unit_source_name(unit);
+	g_autofree char *copy = g_build_filename(job->overlay->dir, "compiled", named, NULL);
+	g_autofree char *pristine =
+		is_relative_tree(job, unit) ? g_strdup(named) : g_build_filename(job->overlay->source, named, NULL);
 	g_strv_builder_addv(argv, (const char **)unit->argv);
 	g_strv_builder_add_many(argv, "-g0", "-ffunction-sections", "-fdata-sections", NULL);
 	if (patched)
@@ -97,8 +129,8 @@ static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched,
 	return g_strv_builder_end(argv);
 }
 
-/* kbuild makes some headers only on the way to an object: let it, once for each unit. TRUE: worth trying again. */
-static gboolean generate_headers(Job *job, const KmUnit *unit)
+/* kbuild makes some headers only on the way to an object: let it, once for each unit. */
+static void generate_headers(Job *job, const KmUnit *unit)
 {
 	g_mutex_lock(&job->mutex);
 	if (!g_hash_table_contains(job->generated, unit->object)) {
@@ -109,7 +141,6 @@ static gboolean generate_headers(Job *job, const KmUnit *unit)
 		g_hash_table_add(job->generated, unit->object);
 	}
 	g_mutex_unlock(&job->mutex);
-	return TRUE;
 }
 
 static KmRunResult *run_compiler(const Job *job, const KmUnit *unit, char **argv, GError **error)
@@ -120,19 +151,29 @@ static KmRunResult *run_compiler(const Job *job, const KmUnit *unit, char **argv
 	return km_run((const char *const *)argv, &options, error);
 }
 
+/* The compiler's words for a header that is not there, and the assembler's for a file that it takes in as it is. */
+static gboolean misses_file(const KmRunResult *result)
+{
+	return result->status &&
+	       (strstr(result->output, "No such file or directory") || strstr(result->output, "file not found"));
+}
+
+static KmRunResult *run_generating(Job *job, const KmUnit *unit, char **argv, GError **error)
+{
+	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	if (!result || !misses_file(result))
+		return g_steal_pointer(&result);
+	generate_headers(job, unit);
+	return run_compiler(job, unit, argv, error);
+}
+
 static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
 			GError **error)
 {
 	g_auto(GStrv) argv = compile_argv(job, unit, patched, mode, output);
-	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	g_autoptr(KmRunResult) result = run_generating(job, unit, argv, error);
 	if (!result)
 		return FALSE;
-	if (result->status && strstr(result->output, "No such file or directory") && generate_headers(job, unit)) {
-		km_run_result_free(result);
-		result = run_compiler(job, unit, argv, error);
-		if (!result)
-			return FALSE;
-	}
 	if (result->status == 0)
 		return TRUE;
 	g_autofree char *words = km_first_error(result->output, job->overlay->source);
@@ -150,13 +191,13 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 		unit->source, words);
 }
 
-static gboolean assemble(const Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
+static gboolean assemble(Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
 {
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 	g_strv_builder_addv(builder, (const char **)unit->argv);
 	g_strv_builder_add_many(builder, "-g0", "-c", "-o", object, listing, NULL);
 	g_auto(GStrv) argv = g_strv_builder_end(builder);
-	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	g_autoptr(KmRunResult) result = run_generating(job, unit, argv, error);
 	if (!result)
 		return FALSE;
 	if (result->status == 0)
@@ -191,7 +232,7 @@ static char *test_keys(const Job *job, const KmUnit *unit, const char *text)
 }
 
 /* What is compared and taken into the live patch: a module's code tests its static keys instead of having jump labels. */
-static gboolean assemble_sectioned(const Job *job, const KmUnit *unit, const char *listing, const char *object,
+static gboolean assemble_sectioned(Job *job, const KmUnit *unit, const char *listing, const char *object,
 				   GError **error)
 {
 	if (!unit->module_path)
@@ -218,11 +259,18 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 	return TRUE;
 }
 
+/* A name with ".." leads through directories, which must be there in the overlay too. */
+static gboolean make_way(const Job *job, const KmUnit *unit, GError **error)
+{
+	g_autofree char *path = g_build_filename(job->overlay->dir, "compiled", unit->object, NULL);
+	return make_parent(path, error);
+}
+
 static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *patched = output_path(job, "patched", unit, ".o");
 	g_autofree char *listing = output_path(job, "patched", unit, ".s");
-	gboolean ok = make_parent(patched, error) &&
+	gboolean ok = make_parent(patched, error) && make_way(job, unit, error) &&
 		      (unit->module_path ? compile(job, unit, TRUE, "-S", listing, error) &&
 						   assemble_sectioned(job, unit, listing, patched, error)
 					 : compile(job, unit, TRUE, "-c", patched, error));

@@ -20,9 +20,11 @@
 #include "base/run.h"
 
 /* Change it when the form or meaning of what is remembered changes. */
-#define CACHE_FORMAT "1"
+#define CACHE_FORMAT "3"
 /* A file that every kernel compiles into itself. */
 #define PROBE_OBJECT "init/main.o"
+/* More host programs than this are not made for one object. */
+#define MAX_PROGRAMS 4
 
 /*
  * The stand-in. The top Makefile may start itself again (for O=), which must happen; synchronizing the configuration must
@@ -35,6 +37,17 @@ static const char stand_in[] = "case \" $* \" in\n"
 			       "*) exit 0;;\n"
 			       "esac\n"
 			       "printf '%s\\0' \"$PWD\" \"$@\" > \"$KMEND_OUT.args\" && env -0 > \"$KMEND_OUT.env\"\n";
+
+/*
+ * Read by every make of a dry run. Not everything that a kernel is built with is in an object tree (a distribution's packages
+ * have few of the host programs): what is missing is taken as made, or the objects that need it would not be printed. That goes
+ * for sources too; GPATH lets them keep the names under which they were found in the source tree.
+ */
+static const char dry_rules[] = ".DEFAULT: ; @:\n"
+				"GPATH = $(VPATH)\n"
+				"%/" KM_KBUILD_LIST ": ; " KM_KBUILD_LIST " $(real-obj-y) $(real-objs-y) $(lib-y) "
+				"$(real-obj-m) $(real-objs-m)\n";
+#define RULES_FILE "rules.mk"
 
 void km_kbuild_free(KmKbuild *kbuild)
 {
@@ -61,6 +74,15 @@ char **km_tool_env(void)
 			env = g_environ_setenv(env, kept[i], value, TRUE);
 	}
 	return env;
+}
+
+char *km_tree_path(const char *dir, const char *name)
+{
+	g_autofree char *joined = g_strconcat("/", dir, "/", name, NULL);
+	g_autofree char *canonical = g_canonicalize_filename(joined, "/");
+	/* A leading "//" is not the same as "/" to POSIX, and kept. */
+	const char *relative = canonical + strspn(canonical, "/");
+	return *relative ? g_strdup(relative) : NULL;
 }
 
 /* Identity of a file's content, as far as stat tells. */
@@ -269,8 +291,7 @@ static char **strv_from_json(const json_t *value)
 	return g_strv_builder_end(builder);
 }
 
-/* A remembered answer, if it is whole and was given under the same key. The caller drops the reference. */
-static json_t *recall(const KmKbuild *kbuild, const char *name)
+json_t *km_kbuild_recall(const KmKbuild *kbuild, const char *name)
 {
 	g_autofree char *path = g_build_filename(kbuild->dir, name, NULL);
 	json_t *root = json_load_file(path, 0, NULL);
@@ -281,8 +302,7 @@ static json_t *recall(const KmKbuild *kbuild, const char *name)
 	return NULL;
 }
 
-/* Takes the reference. A memory that cannot be written is no error: the next run asks again. */
-static void remember(const KmKbuild *kbuild, const char *name, json_t *root)
+void km_kbuild_remember(const KmKbuild *kbuild, const char *name, json_t *root)
 {
 	g_autofree char *path = g_build_filename(kbuild->dir, name, NULL);
 	json_object_set_new(root, "key", json_string(kbuild->key));
@@ -296,7 +316,7 @@ static void remember(const KmKbuild *kbuild, const char *name, json_t *root)
 
 static gboolean recall_capture(KmKbuild *kbuild)
 {
-	json_t *root = recall(kbuild, "environment.json");
+	json_t *root = km_kbuild_recall(kbuild, "environment.json");
 	if (!root)
 		return FALSE;
 	kbuild->cwd = g_strdup(json_string_value(json_object_get(root, "cwd")));
@@ -314,7 +334,7 @@ static void remember_capture(const KmKbuild *kbuild)
 	json_object_set_new(root, "prefix", json_string(kbuild->prefix));
 	json_object_set_new(root, "args", strv_to_json(kbuild->args));
 	json_object_set_new(root, "env", strv_to_json(kbuild->env));
-	remember(kbuild, "environment.json", root);
+	km_kbuild_remember(kbuild, "environment.json", root);
 }
 
 KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error)
@@ -364,7 +384,7 @@ static void remember_recipe(const KmKbuild *kbuild, const KmRecipe *recipe)
 	json_object_set_new(root, "argv", strv_to_json(recipe->argv));
 	if (recipe->objtool)
 		json_object_set_new(root, "objtool", strv_to_json(recipe->objtool));
-	remember(kbuild, name, root);
+	km_kbuild_remember(kbuild, name, root);
 }
 
 static char *get_string(const json_t *root, const char *key)
@@ -375,7 +395,7 @@ static char *get_string(const json_t *root, const char *key)
 static KmRecipe *recall_recipe(const KmKbuild *kbuild, const char *object)
 {
 	g_autofree char *name = memory_name(object);
-	json_t *root = recall(kbuild, name);
+	json_t *root = km_kbuild_recall(kbuild, name);
 	if (!root)
 		return NULL;
 	g_autoptr(KmRecipe) recipe = g_new0(KmRecipe, 1);
@@ -434,15 +454,38 @@ static KmRecipe *steal_recipe(GPtrArray *recipes, const KmRecipe *recipe)
 	return g_ptr_array_steal_index_fast(recipes, index);
 }
 
-/* Ask for all of missing in one dry run and add what is found to answers. */
-static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, GPtrArray *answers, GError **error)
+/* Repeat it as a dry run. */
+static KmRunResult *replay_dry(const KmKbuild *kbuild, GPtrArray *targets, GError **error)
 {
 	/* -B: an object that is already there is still printed; -k: one that cannot be made does not hide the others. */
 	const char *const extra[] = {
 		"-n", "-B", "-k", "MAKE=make", "V=1", "KBUILD_CHECKSRC=1", "CHECK=" KM_RECIPE_CHECK, NULL
 	};
+	if (!kbuild->dir)
+		return replay(kbuild, targets, extra, kbuild->env, error);
+	g_autofree char *rules = g_build_filename(kbuild->dir, RULES_FILE, NULL);
+	if (!km_write_file(rules, dry_rules, strlen(dry_rules), error))
+		return NULL;
+	g_auto(GStrv) env = g_environ_setenv(g_strdupv(kbuild->env), "MAKEFILES", rules, TRUE);
+	return replay(kbuild, targets, extra, env, error);
+}
+
+char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error)
+{
+	g_autoptr(KmRunResult) result = replay_dry(kbuild, targets, error);
+	if (!result)
+		return NULL;
+	if (!strstr(result->output, KM_KBUILD_LIST " "))
+		return km_fail_null(error, "kbuild of %s does not tell its objects: %.400s", kbuild->source,
+				    g_strstrip(result->errors));
+	return g_steal_pointer(&result->output);
+}
+
+/* Ask for all of missing in one dry run and add what is found to answers. */
+static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, GPtrArray *answers, GError **error)
+{
 	g_ptr_array_add(missing, (char *)PROBE_OBJECT);
-	g_autoptr(KmRunResult) result = replay(kbuild, missing, extra, kbuild->env, error);
+	g_autoptr(KmRunResult) result = replay_dry(kbuild, missing, error);
 	g_ptr_array_set_size(missing, (gint)missing->len - 1);
 	if (!result)
 		return FALSE;
@@ -487,16 +530,45 @@ static char *drop_dry_run(const char *flags)
 	return g_string_free(out, FALSE);
 }
 
+/* What make says it has no rule for, as a path in the tree; NULL: it misses nothing like that. */
+static char *missing_program(const char *errors)
+{
+	static const char words[] = "No rule to make target '";
+	const char *start = strstr(errors, words);
+	start = start ? start + strlen(words) : NULL;
+	const char *end = start ? strchr(start, '\'') : NULL;
+	if (!end || *start == '/')
+		return NULL;
+	g_autofree char *name = g_strndup(start, (gsize)(end - start));
+	return strchr(name, '/') ? km_tree_path("", name) : NULL;
+}
+
+/* Host programs of other directories are made by the top makefile before all else; here, when one proves to be missing. */
+static void make_program(const KmKbuild *kbuild, const char *program, char **env)
+{
+	g_autofree char *dir = g_path_get_dirname(program);
+	g_autofree char *obj = g_strconcat("obj=", dir, NULL);
+	const char *const extra[] = { "MAKE=make", obj, NULL };
+	g_autoptr(GPtrArray) targets = g_ptr_array_new();
+	g_ptr_array_add(targets, (char *)program);
+	km_run_result_free(replay(kbuild, targets, extra, env, NULL));
+}
+
 void km_kbuild_make(KmKbuild *kbuild, const char *object)
 {
 	const char *const extra[] = { "MAKE=make", NULL };
 	g_autofree char *lock_path = g_build_filename(kbuild->dir, "lock", NULL);
-	KmLock *lock = km_lock_new(lock_path, NULL);
+	g_autoptr(KmLock) lock = km_lock_new(lock_path, NULL);
 	const char *flags = g_environ_getenv(kbuild->env, "MAKEFLAGS");
 	g_autofree char *real = drop_dry_run(flags ? flags : "");
 	g_auto(GStrv) env = g_environ_setenv(g_strdupv(kbuild->env), "MAKEFLAGS", real, TRUE);
 	g_autoptr(GPtrArray) objects = g_ptr_array_new();
 	g_ptr_array_add(objects, (char *)object);
-	km_run_result_free(replay(kbuild, objects, extra, env, NULL));
-	km_lock_free(lock);
+	for (guint i = 0; i < MAX_PROGRAMS; i++) {
+		g_autoptr(KmRunResult) result = replay(kbuild, objects, extra, env, NULL);
+		g_autofree char *program = result ? missing_program(result->errors) : NULL;
+		if (!program)
+			return;
+		make_program(kbuild, program, env);
+	}
 }

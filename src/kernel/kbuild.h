@@ -2,6 +2,8 @@
 /* Asking kbuild how it compiles an object, without letting it build anything; private to this room. */
 #pragma once
 
+#include <jansson.h>
+
 #include "kernel/kernel.h"
 #include "kernel/recipe.h"
 
@@ -33,6 +35,20 @@ KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *
  * KmRecipe, owned.
  */
 GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GError **error);
+
+/* Asked for as DIR/KM_KBUILD_LIST, a directory prints a line that begins with this word: all objects its makefile lists. */
+#define KM_KBUILD_LIST "kmend-list"
+
+/* What kbuild prints when asked for targets of that kind. Those of directories that it does not visit print nothing. */
+char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error);
+
+/* An answer kept under a file name: a new reference, NULL when there is none or what it depends on has changed. */
+json_t *km_kbuild_recall(const KmKbuild *kbuild, const char *name);
+/* Takes the reference to an object. What cannot be kept is asked again the next time. */
+void km_kbuild_remember(const KmKbuild *kbuild, const char *name, json_t *root);
+
+/* dir/name with "." and ".." resolved by name alone; NULL when it leaves the tree. */
+char *km_tree_path(const char *dir, const char *name);
 
 /* Really make an object in the object tree, for the sake of the headers that kbuild generates on the way. Best effort. */
 void km_kbuild_make(KmKbuild *kbuild, const char *object);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "kernel/elsewhere.h"
 #include "kernel/kbuild.h"
 #include "kernel/makefile.h"
 
@@ -29,17 +30,14 @@ void km_unit_free(KmUnit *unit)
 	g_free(unit);
 }
 
+char *km_unit_source_name(const KmUnit *unit)
+{
+	return g_strdup_printf("%.*s.c", (int)(strlen(unit->object) - strlen(".o")), unit->object);
+}
+
 static char *object_of(const char *source)
 {
 	return g_strdup_printf("%.*s.o", (int)(strlen(source) - strlen(".c")), source);
-}
-
-/* dir/name with "." and ".." resolved by name alone; NULL when it leaves the tree. */
-static char *join_path(const char *dir, const char *name)
-{
-	g_autofree char *joined = g_strconcat("/", dir, "/", name, NULL);
-	g_autofree char *canonical = g_canonicalize_filename(joined, "/");
-	return canonical[1] ? g_strdup(canonical + 1) : NULL;
 }
 
 /* Does this text, a file of dir, hold #include "..." of path? */
@@ -61,7 +59,7 @@ static gboolean includes_file(const char *text, const char *dir, const char *pat
 		if (*open != '"' || open >= p + strlen(base))
 			continue;
 		g_autofree char *name = g_strndup(open + 1, (gsize)(p - open - 1) + strlen(base));
-		g_autofree char *target = join_path(dir, name);
+		g_autofree char *target = km_tree_path(dir, name);
 		if (target && !strcmp(target, path))
 			return TRUE;
 	}
@@ -79,7 +77,7 @@ static void scan_dir(const char *tree, const char *dir, const char *path, GPtrAr
 		g_autofree char *text = NULL;
 		if (!g_str_has_suffix(name, ".c") || !g_file_get_contents(file, &text, NULL, NULL))
 			continue;
-		g_autofree char *includer = join_path(dir, name);
+		g_autofree char *includer = km_tree_path(dir, name);
 		if (!includes_file(text, dir, path) ||
 		    g_ptr_array_find_with_equal_func(found, includer, g_str_equal, NULL))
 			continue;
@@ -111,26 +109,46 @@ typedef struct {
 	KmKernel *kernel;
 	const KmOverlay *overlay;
 	KmKbuild *kbuild;
+	const KmElsewhere *elsewhere;
 	GHashTable *recipes; /* object -> KmRecipe, not owned */
 	GPtrArray *units;
 } Search;
 
-static const KmRecipe *built_recipe(const Search *search, const char *source)
+/* The names kbuild may know the object of this source by: its own path, and those of makefiles elsewhere. NULL-ended. */
+static char **object_names(const KmElsewhere *elsewhere, const char *source)
 {
+	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
 	g_autofree char *object = object_of(source);
-	const KmRecipe *recipe = g_hash_table_lookup(search->recipes, object);
-	return recipe && (recipe->builtin || recipe->module) ? recipe : NULL;
+	g_strv_builder_add(names, object);
+	const char *const *others = km_elsewhere_names(elsewhere, object);
+	if (others)
+		g_strv_builder_addv(names, (const char **)others);
+	return g_strv_builder_end(names);
+}
+
+/* Those recipes of this source whose object really goes into something. Not owned. */
+static GPtrArray *built_recipes(const Search *search, const char *source)
+{
+	GPtrArray *built = g_ptr_array_new();
+	g_auto(GStrv) names = object_names(search->elsewhere, source);
+	for (char **name = names; *name; name++) {
+		KmRecipe *recipe = g_hash_table_lookup(search->recipes, *name);
+		if (recipe && (recipe->builtin || recipe->module))
+			g_ptr_array_add(built, recipe);
+	}
+	return built;
 }
 
 /* The object must be made of this very file of the pristine tree, not of a generated one of the same name. */
-static gboolean check_source(const Search *search, const KmRecipe *recipe, const char *source, GError **error)
+static gboolean check_source(const Search *search, const KmUnit *unit, const KmRecipe *recipe, GError **error)
 {
-	g_autofree char *full = g_build_filename(search->kbuild->source, source, NULL);
+	g_autofree char *named = km_unit_source_name(unit);
+	g_autofree char *full = g_build_filename(search->kbuild->source, named, NULL);
 	gboolean in_tree = !strcmp(search->kbuild->source, search->kbuild->build);
-	const char *named = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
-	if (!strcmp(named, full) || (in_tree && !strcmp(named, source)))
+	const char *told = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
+	if (!strcmp(told, full) || (in_tree && !strcmp(told, named)))
 		return TRUE;
-	return km_refuse(error, "%s: kbuild makes %s of %s instead", source, recipe->object, recipe->source);
+	return km_refuse(error, "%s: kbuild makes %s of %s instead", unit->source, recipe->object, recipe->source);
 }
 
 static gboolean find_owner(KmUnit *unit, const Search *search, const KmRecipe *recipe, GError **error)
@@ -190,26 +208,37 @@ static gboolean link_headers(const Search *search, const char *path, GError **er
 	return TRUE;
 }
 
-static gboolean has_unit(const Search *search, const char *source)
+static gboolean has_unit(const Search *search, const char *object)
 {
 	for (guint i = 0; i < search->units->len; i++)
-		if (!strcmp(((const KmUnit *)search->units->pdata[i])->source, source))
+		if (!strcmp(((const KmUnit *)search->units->pdata[i])->object, object))
 			return TRUE;
 	return FALSE;
 }
 
 static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, GError **error)
 {
-	if (has_unit(search, source))
+	if (has_unit(search, recipe->object))
 		return TRUE;
 	g_autoptr(KmUnit) unit = g_new0(KmUnit, 1);
 	unit->source = g_strdup(source);
 	unit->object = g_strdup(recipe->object);
 	unit->argv = km_recipe_flags(recipe);
 	unit->cwd = g_strdup(search->kbuild->cwd);
-	if (!check_source(search, recipe, source, error) || !find_owner(unit, search, recipe, error))
+	if (!check_source(search, unit, recipe, error) || !find_owner(unit, search, recipe, error))
 		return FALSE;
 	g_ptr_array_add(search->units, g_steal_pointer(&unit));
+	return TRUE;
+}
+
+/* All units of one source; *any is set when there is one. */
+static gboolean add_units(Search *search, const char *source, gboolean *any, GError **error)
+{
+	g_autoptr(GPtrArray) recipes = built_recipes(search, source);
+	for (guint i = 0; i < recipes->len; i++)
+		if (!add_unit(search, recipes->pdata[i], source, error))
+			return FALSE;
+	*any |= recipes->len > 0;
 	return TRUE;
 }
 
@@ -229,27 +258,28 @@ static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, G
 /* The units that one touched file makes us compile: its own, and those that include it. */
 static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray *includers, GError **error)
 {
-	const KmRecipe *own = built_recipe(search, touched->path);
-	gboolean covered = own != NULL;
-	if (own && !add_unit(search, own, touched->path, error))
+	gboolean covered = FALSE;
+	if (!add_units(search, touched->path, &covered, error))
 		return FALSE;
 	g_autofree char *dir = g_path_get_dirname(touched->path);
 	for (guint i = 0; i < includers->len; i++) {
 		const char *includer = includers->pdata[i];
-		const KmRecipe *recipe = built_recipe(search, includer);
 		g_autofree char *includer_dir = g_path_get_dirname(includer);
 		/* Even one that is built only as part of a third must be found beside the patched file. */
 		if (!copy_includer(search, includer, error))
 			return FALSE;
 		if (strcmp(dir, includer_dir) && !link_headers(search, touched->path, error))
 			return FALSE;
-		if (!recipe)
-			continue;
-		covered = TRUE;
-		if (!add_unit(search, recipe, includer, error))
+		if (!add_units(search, includer, &covered, error))
 			return FALSE;
 	}
 	return covered || refuse_unbuilt(search, touched, error);
+}
+
+static void add_object_names(const Search *search, GStrvBuilder *objects, const char *source)
+{
+	g_auto(GStrv) names = object_names(search->elsewhere, source);
+	g_strv_builder_addv(objects, (const char **)names);
 }
 
 static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError **error)
@@ -257,13 +287,10 @@ static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError
 	g_autoptr(GStrvBuilder) objects = g_strv_builder_new();
 	for (guint i = 0; i < search->overlay->files->len; i++) {
 		const KmTouched *touched = search->overlay->files->pdata[i];
-		g_autofree char *own = object_of(touched->path);
-		g_strv_builder_add(objects, own);
+		add_object_names(search, objects, touched->path);
 		GPtrArray *list = includers->pdata[i];
-		for (guint k = 0; k < list->len; k++) {
-			g_autofree char *object = object_of(list->pdata[k]);
-			g_strv_builder_add(objects, object);
-		}
+		for (guint k = 0; k < list->len; k++)
+			add_object_names(search, objects, list->pdata[k]);
 	}
 	g_auto(GStrv) names = g_strv_builder_end(objects);
 	return km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
@@ -271,19 +298,33 @@ static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError
 
 static gint compare_units(gconstpointer a, gconstpointer b)
 {
-	return strcmp((*(const KmUnit *const *)a)->source, (*(const KmUnit *const *)b)->source);
+	const KmUnit *one = *(const KmUnit *const *)a, *two = *(const KmUnit *const *)b;
+	int order = strcmp(one->source, two->source);
+	return order ? order : strcmp(one->object, two->object);
+}
+
+void km_units_prepare(KmKernel *kernel)
+{
+	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, NULL);
+	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, NULL) : NULL;
 }
 
 GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
 {
 	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
-	if (!kbuild)
+	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, error) : NULL;
+	if (!elsewhere)
 		return NULL;
 	g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_free);
 	g_autoptr(GHashTable) by_object = g_hash_table_new(g_str_hash, g_str_equal);
 	g_autoptr(GPtrArray) includers = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
 	Search search = {
-		.kernel = kernel, .overlay = overlay, .kbuild = kbuild, .recipes = by_object, .units = units
+		.kernel = kernel,
+		.overlay = overlay,
+		.kbuild = kbuild,
+		.elsewhere = elsewhere,
+		.recipes = by_object,
+		.units = units,
 	};
 	for (guint i = 0; i < overlay->files->len; i++)
 		g_ptr_array_add(includers,

@@ -8,7 +8,7 @@
 
 typedef struct {
 	char *source;		/* relative to the tree: "fs/proc/meminfo.c" */
-	char *object;		/* kbuild's target: "fs/proc/meminfo.o" */
+	char *object;		/* kbuild's target: "fs/proc/meminfo.o", "arch/x86/kvm/../../../virt/kvm/kvm_main.o" */
 	char *owner;		/* "vmlinux", or the module it is linked into ("ext4") with '-' turned into '_' */
 	char *module_path;	/* the stock module's file; NULL for vmlinux */
 	char **argv;		/* the compiler command as kbuild runs it, without -c, -o, dependency options and the source */
@@ -21,6 +21,12 @@ typedef struct {
 
 void km_unit_free(KmUnit *unit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnit, km_unit_free)
+
+/* The source as kbuild names it to the compiler, relative to the tree: "arch/x86/kvm/../../../virt/kvm/kvm_main.c". */
+char *km_unit_source_name(const KmUnit *unit);
+
+/* Ask kbuild in advance what is asked once per kernel. Best effort. */
+void km_units_prepare(KmKernel *kernel);
 
 /*
  * The units of an overlay. Compile commands come from kbuild by dry run. Refused: a source not built in this config (naming

@@ -382,6 +382,7 @@ void km_build_prepare(KmKernel *kernel, KmProgress *progress)
 		return;
 	km_progress_set(progress, "preparing %s for builds", kernel->name);
 	g_autoptr(KmModuleTools) tools = km_module_tools(kernel, km_template_source(), NULL);
+	km_units_prepare(kernel);
 }
 
 KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Units of a real kernel. KMEND_TEST_KERNEL_DIR names a directory with source/ and build/ (an object tree that kbuild accepts),
- * KMEND_TEST_COMPILER its compiler; without them these tests are skipped.
+ * Units of a real kernel. KMEND_TEST_KERNEL_DIR names a directory with source/, build/ (an object tree that kbuild accepts) and
+ * perhaps modules/, KMEND_TEST_COMPILER its compiler; without them these tests are skipped. build/ should be a copy: kbuild may
+ * generate headers in it.
  */
 #include <gio/gio.h>
 #include <string.h>
@@ -28,8 +29,10 @@ static void bench_setup(Bench *bench, gconstpointer unused)
 	bench->kernel.source = g_build_filename(dir, "source", NULL);
 	bench->kernel.build = g_build_filename(dir, "build", NULL);
 	bench->kernel.config = g_build_filename(dir, "build", ".config", NULL);
+	bench->kernel.modules = g_build_filename(dir, "modules", NULL);
 	bench->kernel.work = g_build_filename(bench->temp->path, "work", NULL);
 	bench->kernel.compiler = g_strdup(compiler);
+	bench->kernel.arch = km_arch_host();
 	g_assert_true(km_make_dirs(bench->kernel.work, NULL));
 	bench->ready = TRUE;
 }
@@ -40,6 +43,7 @@ static void bench_teardown(Bench *bench, gconstpointer unused)
 	g_free(bench->kernel.source);
 	g_free(bench->kernel.build);
 	g_free(bench->kernel.config);
+	g_free(bench->kernel.modules);
 	g_free(bench->kernel.work);
 	g_free(bench->kernel.compiler);
 }
@@ -126,6 +130,54 @@ static void test_not_built(Bench *bench, gconstpointer unused)
 		assert_refused(bench, "drivers/zorro/zorro.c", "/* c */", KM_ERROR_REFUSED, "CONFIG_ZORRO");
 }
 
+static gboolean has_file(const Bench *bench, const char *file)
+{
+	g_autofree char *path = g_build_filename(bench->kernel.source, file, NULL);
+	gboolean there = g_file_test(path, G_FILE_TEST_EXISTS);
+	if (!there)
+		g_test_skip("this source does not have the file");
+	return there;
+}
+
+/* A unit that another directory's makefile makes: found under that name, and __FILE__ is the same on both sides. */
+static void test_made_elsewhere(Bench *bench, gconstpointer unused)
+{
+	if (!is_ready(bench) || !has_file(bench, "virt/kvm/kvm_main.c"))
+		return;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) units = units_of(bench, "elsewhere", "virt/kvm/kvm_main.c", "/* c */", &error);
+	if (g_error_matches(error, KM_ERROR, KM_ERROR_REFUSED) && strstr(error->message, "not among the modules")) {
+		/* Without the modules at hand only the search is tested. */
+		g_assert_nonnull(strstr(error->message, "the module kvm"));
+		return;
+	}
+	g_assert_no_error(error);
+	g_assert_cmpuint(units->len, ==, 1);
+	const KmUnit *unit = units->pdata[0];
+	g_assert_cmpstr(unit->source, ==, "virt/kvm/kvm_main.c");
+	g_assert_nonnull(strstr(unit->object, "/../"));
+	assert_same_file(unit->original, unit->patched);
+}
+
+/* Needs flask.h, made by a program that object trees of distributions do not have. */
+static void test_generated_header(Bench *bench, gconstpointer unused)
+{
+	if (!is_ready(bench) || !has_file(bench, "security/selinux/hooks.c"))
+		return;
+	g_autofree char *value = km_kernel_config(&bench->kernel, "SECURITY_SELINUX");
+	if (!value) {
+		g_test_skip("this kernel has no SELinux");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) units = units_of(bench, "generated", "security/selinux/hooks.c", "/* c */", &error);
+	g_assert_no_error(error);
+	g_assert_cmpuint(units->len, ==, 1);
+	const KmUnit *unit = units->pdata[0];
+	g_assert_cmpstr(unit->owner, ==, "vmlinux");
+	assert_same_file(unit->original, unit->patched);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -134,5 +186,7 @@ int main(int argc, char **argv)
 	g_test_add("/units/a patch that does not compile", Bench, NULL, bench_setup, test_patch_that_does_not_compile,
 		   bench_teardown);
 	g_test_add("/units/not built", Bench, NULL, bench_setup, test_not_built, bench_teardown);
+	g_test_add("/units/made elsewhere", Bench, NULL, bench_setup, test_made_elsewhere, bench_teardown);
+	g_test_add("/units/generated header", Bench, NULL, bench_setup, test_generated_header, bench_teardown);
 	return g_test_run();
 }
