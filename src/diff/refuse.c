@@ -134,6 +134,48 @@ static void judge_sections(KmDiff *diff, const KmSide *original, const KmSide *p
 		refuse_section(diff, before->pdata[i], "lost a record", seen);
 }
 
+/* Static locals of macros that only remember whether something was said or done: which of several is which does not matter. */
+static gboolean is_any_as_good(const KmItem *item)
+{
+	static const char *const names[] = { "__already_done", "__warned", "__print_once", "___done", "___once_key", "_rs",
+					     "__key", "descriptor", "__UNIQUE_ID_ddebug", "_entry", "_entry_ptr", "__once", NULL };
+	const char *last = strrchr(item->base, '.');
+	return g_strv_contains(names, item->base) || (last && g_strv_contains(names, last + 1));
+}
+
+static gboolean share_referrer(const KmItem *a, const KmItem *b)
+{
+	for (guint i = 0; i < a->referrers->len; i++)
+		if (g_ptr_array_find(b->referrers, a->referrers->pdata[i], NULL))
+			return TRUE;
+	return FALSE;
+}
+
+/*
+ * `static int n;` twice in one function, and one of the two is new or goes: the compiler numbers them as it likes, and nothing in
+ * the objects tells which is which. The wrong choice would have the new code go on with the state of the other.
+ */
+static void judge_static_locals(KmDiff *diff, const KmSide *side, KmComparison *comparison, const char *how)
+{
+	for (guint i = 0; i < side->items->len; i++) {
+		const KmItem *odd = side->items->pdata[i];
+		if (odd->kind != KM_ITEM_DATA || odd->twin || !odd->symbol || odd->symbol->bind != STB_LOCAL ||
+		    !km_item_is_writable(odd) || !km_name_is_numbered(odd->name) || is_any_as_good(odd))
+			continue;
+		for (guint k = 0; k < side->items->len; k++) {
+			const KmItem *kept = side->items->pdata[k];
+			if (kept->base != odd->base || !kept->twin || kept->kind != KM_ITEM_DATA || kept->size != odd->size ||
+			    !share_referrer(odd, kept) || !km_content_equal(comparison, odd, 0, kept, 0))
+				continue;
+			refuse(diff, odd->name,
+			       "%s: %s, and its function has another static variable of that name which stays: which of them "
+			       "is which cannot be told. Give the one in the patch another name",
+			       data_section(odd), how);
+			break;
+		}
+	}
+}
+
 void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
@@ -145,5 +187,7 @@ void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patch
 		else if (item->kind == KM_ITEM_DATA || item->kind == KM_ITEM_ANON)
 			judge_data(diff, item);
 	}
+	judge_static_locals(diff, patched, comparison, "it is new");
+	judge_static_locals(diff, original, comparison, "it is gone");
 	judge_sections(diff, original, patched, comparison);
 }
