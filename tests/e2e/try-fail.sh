@@ -4,7 +4,7 @@
 # timeout: 1800
 # Live patches that go wrong, each in its own way: the verdict says how.
 . "$(dirname "$0")/try-lib"
-enter_scratch
+enter_scratch qemu-system-x86_64 busybox
 livepatch lp_warn "warned" 'WARN_ON(1);'
 livepatch lp_oops "never" '*(volatile int *)8 = 1;'
 livepatch lp_panic "never" 'panic("on purpose");'

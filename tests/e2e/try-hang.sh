@@ -4,7 +4,7 @@
 # timeout: 1200
 # A guest that hangs is ended with a verdict; a kmend that is killed takes its VM along.
 . "$(dirname "$0")/try-lib"
-enter_scratch
+enter_scratch qemu-system-x86_64 busybox
 livepatch lp_hang "never" 'local_irq_disable(); for (;;) cpu_relax();'
 livepatch lp_good "good"
 build_livepatches

@@ -4,7 +4,7 @@
 # timeout: 1200
 # Live patches that work: outputs come back exact, a second one replaces the first, modules bring their dependencies.
 . "$(dirname "$0")/try-lib"
-enter_scratch
+enter_scratch qemu-system-x86_64 busybox
 livepatch lp_first "this has been live patched"
 livepatch lp_second "and again"
 build_livepatches

@@ -4,7 +4,7 @@
 # timeout: 300
 # What is wrong before any VM starts is said at once.
 . "$(dirname "$0")/try-lib"
-enter_scratch
+enter_scratch qemu-system-x86_64 busybox
 livepatch lp_good "good"
 build_livepatches
 

@@ -4,7 +4,7 @@
 # timeout: 1800
 # 100 load/remove cycles while the patched function runs in several processes.
 . "$(dirname "$0")/try-lib"
-enter_scratch
+enter_scratch qemu-system-x86_64 busybox
 livepatch lp_good "good"
 build_livepatches
 try 0 --stress 100 --run 'cat /proc/cmdline' lp_good.ko

@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# A function on the network's fast path with jump labels, a tracepoint and its static call, that gets a cold part and a static
+# variable of its own.
+. "$(dirname "$0")/common.inc"
+enter_scratch qemu-system-x86_64 busybox
+
+change net/core/dev.c '/^static int netif_rx_internal\(.*skb\)$/,/^}/ s/^\ttrace_netif_rx\(skb\);/&\
+	{\
+		static unsigned long packets;\
+		if (unlikely(!(++packets % 2)))\
+			pr_info("patched: %lu packets\\n", packets);\
+	}/'
+patch_of netif
+build netif
+says netif_rx_internal
+
+cat >probe.sh <<'END'
+ifconfig lo up
+count() { dmesg | grep -c 'patched: [0-9]* packets'; }
+before=$(count)
+ping -q -c 2 127.0.0.1 >/dev/null || echo "no answer"
+[ "$(count)" -gt "$before" ] && echo "new code" || echo "old code"
+END
+tries netif.ko --file probe.sh --run 'sh /probe.sh' --stress 3
+probe 0 '\Aold code\n\Z' '\Anew code\n\Z' '\Aold code\n\Z'
+
+# The tracepoint of the new function is the kernel's own: it can be switched on, and is seen.
+cat >trace.sh <<'END'
+mkdir -p /tracing
+mount -t tracefs none /tracing 2>/dev/null
+echo 1 >/tracing/events/net/netif_rx/enable
+ifconfig lo up
+ping -q -c 1 127.0.0.1 >/dev/null
+echo 0 >/tracing/events/net/netif_rx/enable
+grep -q netif_rx: /tracing/trace && echo traced || echo silent
+echo >/tracing/trace
+END
+tries netif.ko --file trace.sh --run 'sh /trace.sh'
+probe 0 '\Atraced\n\Z' '\Atraced\n\Z' '\Atraced\n\Z'

@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# timeout: 1800
+# 100 load/remove cycles while the patched functions run in several processes.
+. "$(dirname "$0")/common.inc"
+enter_scratch qemu-system-x86_64 busybox
+
+change fs/proc/meminfo.c 's/"VmallocChunk:/"VmallocCHUNK:/'
+change fs/proc/loadavg.c '/^static int loadavg_proc_show\(/,/^}/ s/^\treturn 0;/\tseq_puts(m, "patched\\n");\n&/'
+patch_of stress
+build stress
+tries stress.ko --stress 100 --run 'grep -io VmallocChunk: /proc/meminfo' --run 'cat /proc/loadavg'
+probe 0 VmallocChunk VmallocCHUNK VmallocChunk
+probe 1 '\A[0-9./ ]*\n\Z' '^patched' '\A[0-9./ ]*\n\Z'
