@@ -132,13 +132,16 @@ static gboolean show(int argc, char **argv, GError **error)
 
 static gboolean remove_kernel(int argc, char **argv, GError **error)
 {
-	const GOptionEntry entries[] = { { 0 } };
+	gboolean json = FALSE;
+	const GOptionEntry entries[] = { { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL }, { 0 } };
 	if (!km_cmd_parse(&argc, &argv, "NAME",
 			  "Removes a prepared kernel, and its source when no other kernel uses it.", entries, error))
 		return FALSE;
 	if (argc != 2)
 		return usage(error, "remove takes one name");
-	return km_kernel_remove(argv[1], error);
+	if (!km_kernel_remove(argv[1], error))
+		return FALSE;
+	return !json || km_cmd_print_json(json_pack("{s:s}", "removed", argv[1]), error);
 }
 
 typedef struct {
@@ -214,7 +217,7 @@ static const struct {
 	{ "fetch", fetch, "fetch [RELEASE] [--arch ARCH] [--json]" },
 	{ "list", list, "list [--json]" },
 	{ "show", show, "show [NAME] [--json]" },
-	{ "remove", remove_kernel, "remove NAME" },
+	{ "remove", remove_kernel, "remove NAME [--json]" },
 	{ "add", add,
 	  "add --source DIR --config FILE --image FILE [--modules DIR] [--symvers FILE] [--headers DIR]\n"
 	  "                   [--name NAME]" },
