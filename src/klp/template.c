@@ -35,6 +35,12 @@ static const char source[] =
 	"MODULE_INFO(retpoline, \"Y\");\n"
 	"#endif\n"
 	"\n"
+	/* Names the ORC format for debuggers, as in every stock module of kernels that have it. */
+	"#if defined(CONFIG_UNWINDER_ORC) && __has_include(<asm/orc_header.h>)\n"
+	"#include <asm/orc_header.h>\n"
+	"ORC_HEADER;\n"
+	"#endif\n"
+	"\n"
 	"const unsigned int kmend_layout[] __used __section(\"" KM_TEMPLATE_LAYOUT_SECTION "\") = {\n"
 	"	sizeof(struct module), offsetof(struct module, name), MODULE_NAME_LEN,\n"
 	"	sizeof(struct modversion_info), offsetof(struct modversion_info, crc),\n"
