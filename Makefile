@@ -15,7 +15,7 @@ $(KMEND): FORCE
 
 demo: $(KMEND)
 	@scripts/setup run
-	@scripts/demo $(if $(KERNEL),-k '$(KERNEL)') $(if $(PATCH),-p '$(PATCH)') $(if $(RUN),-r "$$RUN")
+	@scripts/demo $(if $(KERNEL),-k '$(KERNEL)') $(if $(PATCH),-p '$(PATCH)') $(if $(value RUN),-r "$$RUN")
 
 demo-fix: $(KMEND)
 	@scripts/setup run
@@ -40,6 +40,8 @@ install: $(KMEND)
 clean:
 	rm -rf $(BUILD)
 
+# As it was typed: a probe's $ is the shell's, not make's.
+override RUN := $(value RUN)
 export RUN
 FORCE:
 .PHONY: all demo demo-fix check check-fast check-sanitize install clean FORCE
