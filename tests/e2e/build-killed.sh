@@ -5,12 +5,12 @@
 . "$(dirname "$0")/common.inc"
 enter_scratch
 
-change net/core/dev.c '/^int dev_change_tx_queue_len\(/,/^}/ s/^\tint res;/&\n\n\tpr_info("patched\\n");/'
+change fs/proc/meminfo.c 's/"VmallocChunk:/"VmallocChunk?/'
 patch_of queue
 build queue
 mv queue.ko reference
 
-for delay in 0.05 0.2 0.5 1 1.5 2 3; do
+for delay in 0.02 0.1 0.2 0.4 0.6 0.8 1; do
 	"$KMEND" build -k "$KERNEL" -o queue.ko queue.patch >out 2>&1 &
 	pid=$!
 	sleep $delay
