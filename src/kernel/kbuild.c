@@ -20,7 +20,7 @@
 #include "base/run.h"
 
 /* Change it when the form or meaning of what is remembered changes. */
-#define CACHE_FORMAT "3"
+#define CACHE_FORMAT "4"
 /* A file that every kernel compiles into itself. */
 #define PROBE_OBJECT "init/main.o"
 /* More host programs than this are not made for one object. */
@@ -46,7 +46,12 @@ static const char stand_in[] = "case \" $* \" in\n"
 static const char dry_rules[] = ".DEFAULT: ; @:\n"
 				"GPATH = $(VPATH)\n"
 				"%/" KM_KBUILD_LIST ": ; " KM_KBUILD_LIST " $(real-obj-y) $(real-objs-y) $(lib-y) "
-				"$(real-obj-m) $(real-objs-m)\n";
+				"$(real-obj-m) $(real-objs-m)\n"
+				/* That makefile answers for what lies below it, too. */
+				"ifeq ($(obj),$(KMEND_STAY))\n"
+				"override single-subdirs :=\n"
+				"override single-subdir-goals :=\n"
+				"endif\n";
 #define RULES_FILE "rules.mk"
 
 void km_kbuild_free(KmKbuild *kbuild)
@@ -454,8 +459,8 @@ static KmRecipe *steal_recipe(GPtrArray *recipes, const KmRecipe *recipe)
 	return g_ptr_array_steal_index_fast(recipes, index);
 }
 
-/* Repeat it as a dry run. */
-static KmRunResult *replay_dry(const KmKbuild *kbuild, GPtrArray *targets, GError **error)
+/* Repeat it as a dry run. stay: NULL, or the directory whose makefile is not to hand targets on to those below it. */
+static KmRunResult *replay_dry(const KmKbuild *kbuild, GPtrArray *targets, const char *stay, GError **error)
 {
 	/* -B: an object that is already there is still printed; -k: one that cannot be made does not hide the others. */
 	const char *const extra[] = {
@@ -467,12 +472,13 @@ static KmRunResult *replay_dry(const KmKbuild *kbuild, GPtrArray *targets, GErro
 	if (!km_write_file(rules, dry_rules, strlen(dry_rules), error))
 		return NULL;
 	g_auto(GStrv) env = g_environ_setenv(g_strdupv(kbuild->env), "MAKEFILES", rules, TRUE);
+	env = g_environ_setenv(env, "KMEND_STAY", stay ? stay : "", TRUE);
 	return replay(kbuild, targets, extra, env, error);
 }
 
 char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error)
 {
-	g_autoptr(KmRunResult) result = replay_dry(kbuild, targets, error);
+	g_autoptr(KmRunResult) result = replay_dry(kbuild, targets, NULL, error);
 	if (!result)
 		return NULL;
 	if (!strstr(result->output, KM_KBUILD_LIST " "))
@@ -481,11 +487,11 @@ char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error)
 	return g_steal_pointer(&result->output);
 }
 
-/* Ask for all of missing in one dry run and add what is found to answers. */
-static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, GPtrArray *answers, GError **error)
+/* Ask for all of missing in one dry run and add what is found to answers. stay: see replay_dry(). */
+static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, const char *stay, GPtrArray *answers, GError **error)
 {
 	g_ptr_array_add(missing, (char *)PROBE_OBJECT);
-	g_autoptr(KmRunResult) result = replay_dry(kbuild, missing, error);
+	g_autoptr(KmRunResult) result = replay_dry(kbuild, missing, stay, error);
 	g_ptr_array_set_size(missing, (gint)missing->len - 1);
 	if (!result)
 		return FALSE;
@@ -505,6 +511,58 @@ static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, GPtrArray *answers, GE
 	return TRUE;
 }
 
+/* Does the makefile of dir speak of this file? */
+static gboolean is_mentioned(const KmKbuild *kbuild, const char *dir, const char *name)
+{
+	static const char *const makefiles[] = { "Kbuild", "Makefile" };
+	for (gsize i = 0; i < G_N_ELEMENTS(makefiles); i++) {
+		g_autofree char *path = g_build_filename(kbuild->source, dir, makefiles[i], NULL);
+		g_autofree char *text = NULL;
+		if (g_file_get_contents(path, &text, NULL, NULL) && strstr(text, name))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+static KmRecipe *find_recipe(GPtrArray *recipes, const char *object)
+{
+	for (guint i = 0; i < recipes->len; i++)
+		if (!strcmp(((KmRecipe *)recipes->pdata[i])->object, object))
+			return recipes->pdata[i];
+	return NULL;
+}
+
+/*
+ * A makefile can list an object of a directory below it that has a makefile of its own. kbuild hands the question on to that
+ * one, which knows nothing of it. So ask the upper ones themselves, those that mention it.
+ */
+static gboolean ask_above(KmKbuild *kbuild, const char *object, GPtrArray *answers, GError **error)
+{
+	g_autoptr(GPtrArray) one = g_ptr_array_new();
+	g_ptr_array_add(one, (char *)object);
+	g_autofree char *dir = g_path_get_dirname(object);
+	while (strchr(dir, '/')) {
+		char *above = g_path_get_dirname(dir);
+		g_free(dir);
+		dir = above;
+		const char *name = object + strlen(dir) + 1;
+		if (!is_mentioned(kbuild, dir, name))
+			continue;
+		g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)km_recipe_free);
+		if (!ask(kbuild, one, dir, found, error))
+			return FALSE;
+		KmRecipe *recipe = find_recipe(found, object);
+		if (!recipe || !(recipe->builtin || recipe->module))
+			continue;
+		KmRecipe *useless = find_recipe(answers, object);
+		if (useless)
+			g_ptr_array_remove_fast(answers, useless);
+		g_ptr_array_add(answers, steal_recipe(found, recipe));
+		return TRUE;
+	}
+	return TRUE;
+}
+
 GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GError **error)
 {
 	g_autoptr(GPtrArray) answers = g_ptr_array_new_with_free_func((GDestroyNotify)km_recipe_free);
@@ -513,8 +571,14 @@ GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GErro
 		KmRecipe *recipe = kbuild->dir ? recall_recipe(kbuild, *object) : NULL;
 		g_ptr_array_add(recipe ? answers : missing, recipe ? (gpointer)recipe : (gpointer)*object);
 	}
-	if (missing->len && !ask(kbuild, missing, answers, error))
+	if (missing->len && !ask(kbuild, missing, NULL, answers, error))
 		return NULL;
+	for (guint i = 0; kbuild->dir && i < missing->len; i++) {
+		const KmRecipe *recipe = find_recipe(answers, missing->pdata[i]);
+		if (!(recipe && (recipe->builtin || recipe->module)) &&
+		    !ask_above(kbuild, missing->pdata[i], answers, error))
+			return NULL;
+	}
 	return g_steal_pointer(&answers);
 }
 

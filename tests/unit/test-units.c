@@ -159,6 +159,26 @@ static void test_made_elsewhere(Bench *bench, gconstpointer unused)
 	assert_same_file(unit->original, unit->patched);
 }
 
+/* Listed by the makefile of drivers/media/rc, though the directory has its own. */
+static void test_listed_above(Bench *bench, gconstpointer unused)
+{
+	static const char file[] = "drivers/media/rc/keymaps/rc-cec.c";
+	if (!is_ready(bench) || !has_file(bench, file))
+		return;
+	g_autofree char *cec = km_kernel_config(&bench->kernel, "MEDIA_CEC_RC");
+	g_autofree char *maps = km_kernel_config(&bench->kernel, "RC_MAP");
+	if (!cec || !maps) {
+		g_test_skip("this kernel is not configured for it");
+		return;
+	}
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GPtrArray) units = units_of(bench, "above", file, "/* c */", &error);
+	if (!units && strstr(error->message, "not among the modules"))
+		return;
+	g_assert_no_error(error);
+	g_assert_cmpuint(units->len, ==, 1);
+}
+
 /* Needs flask.h, made by a program that object trees of distributions do not have. */
 static void test_generated_header(Bench *bench, gconstpointer unused)
 {
@@ -187,6 +207,7 @@ int main(int argc, char **argv)
 		   bench_teardown);
 	g_test_add("/units/not built", Bench, NULL, bench_setup, test_not_built, bench_teardown);
 	g_test_add("/units/made elsewhere", Bench, NULL, bench_setup, test_made_elsewhere, bench_teardown);
+	g_test_add("/units/listed above", Bench, NULL, bench_setup, test_listed_above, bench_teardown);
 	g_test_add("/units/generated header", Bench, NULL, bench_setup, test_generated_header, bench_teardown);
 	return g_test_run();
 }
