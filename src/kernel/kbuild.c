@@ -622,7 +622,7 @@ void km_kbuild_make(KmKbuild *kbuild, const char *object)
 {
 	const char *const extra[] = { "MAKE=make", NULL };
 	g_autofree char *lock_path = g_build_filename(kbuild->dir, "lock", NULL);
-	g_autoptr(KmLock) lock = km_lock_new(lock_path, NULL);
+	KmLock *lock = km_lock_new(lock_path, NULL);
 	const char *flags = g_environ_getenv(kbuild->env, "MAKEFLAGS");
 	g_autofree char *real = drop_dry_run(flags ? flags : "");
 	g_auto(GStrv) env = g_environ_setenv(g_strdupv(kbuild->env), "MAKEFLAGS", real, TRUE);
@@ -632,7 +632,8 @@ void km_kbuild_make(KmKbuild *kbuild, const char *object)
 		g_autoptr(KmRunResult) result = replay(kbuild, objects, extra, env, NULL);
 		g_autofree char *program = result ? missing_program(result->errors) : NULL;
 		if (!program)
-			return;
+			break;
 		make_program(kbuild, program, env);
 	}
+	km_lock_free(lock);
 }

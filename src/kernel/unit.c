@@ -306,7 +306,8 @@ static gint compare_units(gconstpointer a, gconstpointer b)
 void km_units_prepare(KmKernel *kernel)
 {
 	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, NULL);
-	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, NULL) : NULL;
+	KmElsewhere *elsewhere = kbuild ? km_elsewhere_new(kbuild, NULL) : NULL;
+	g_clear_pointer(&elsewhere, g_hash_table_unref);
 }
 
 GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
