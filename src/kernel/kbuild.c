@@ -594,6 +594,17 @@ static char *drop_dry_run(const char *flags)
 	return g_string_free(out, FALSE);
 }
 
+/*
+ * Files that a pattern rule makes with a host program (scripts/Makefile.build): where the program is missing, make says that there is no
+ * rule for the file.
+ */
+static const struct {
+	const char *ending, *program;
+} pattern_rules[] = {
+	{ ".asn1.h", "scripts/asn1_compiler" },
+	{ ".asn1.c", "scripts/asn1_compiler" },
+};
+
 /* What make says it has no rule for, as a path in the tree; NULL: it misses nothing like that. */
 static char *missing_program(const char *errors)
 {
@@ -604,6 +615,9 @@ static char *missing_program(const char *errors)
 	if (!end || *start == '/')
 		return NULL;
 	g_autofree char *name = g_strndup(start, (gsize)(end - start));
+	for (gsize i = 0; i < G_N_ELEMENTS(pattern_rules); i++)
+		if (g_str_has_suffix(name, pattern_rules[i].ending))
+			return g_strdup(pattern_rules[i].program);
 	return strchr(name, '/') ? km_tree_path("", name) : NULL;
 }
 
