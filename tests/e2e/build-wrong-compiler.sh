@@ -19,7 +19,7 @@ machine=$($other -dumpmachine)
 for name in gcc "gcc-$major" "$machine-gcc" "$machine-gcc-$major"; do
 	ln -s "$(command -v $other)" "other/$name"
 done
-PATH=$PWD/other:$PATH refuses queue 1
+PATH=$PWD/other:$PATH refuses queue
 says "gcc-$major" install
 
 # It takes what the other one does not know, too.
@@ -34,6 +34,6 @@ done
 exec $(command -v $other) "\$@"
 END
 chmod +x liar/*
-PATH=$PWD/liar:$PATH refuses queue 3
+PATH=$PWD/liar:$PATH refuses queue
 grep -qiE 'gcc|compiler' out || die "no word about the compiler"
 build queue
