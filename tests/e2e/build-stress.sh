@@ -10,6 +10,5 @@ change fs/proc/meminfo.c 's/"VmallocChunk:/"VmallocCHUNK:/'
 change fs/proc/loadavg.c '/^static int loadavg_proc_show\(/,/^}/ s/^\treturn 0;/\tseq_puts(m, "patched\\n");\n&/'
 patch_of stress
 build stress
-tries stress.ko --stress 100 --run 'grep -io VmallocChunk: /proc/meminfo' --run 'cat /proc/loadavg'
-probe 0 VmallocChunk VmallocCHUNK VmallocChunk
-probe 1 '\A[0-9./ ]*\n\Z' '^patched' '\A[0-9./ ]*\n\Z'
+tries stress.ko --stress 100 --run 'grep -io VmallocChunk: /proc/meminfo; cat /proc/loadavg'
+probe 0 '\AVmallocChunk:\n[0-9./ ]*\n\Z' '\AVmallocCHUNK:\n[0-9./ ]*\npatched\n\Z' '\AVmallocChunk:\n[0-9./ ]*\n\Z'
