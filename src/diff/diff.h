@@ -73,6 +73,10 @@ const KmSpecial *km_special_find(const char *section_name);
 /* Bytes of one entry of this section; 0 when it cannot be told (error set). */
 guint km_special_entry_size(const KmSpecial *special, const KmSection *section, GError **error);
 
+/* Is name that of a part which the compiler split off from a function ("foo.cold", "foo.cold.3")? Such parts have no entry of their
+ * own and are only ever jumped to from their function. */
+gboolean km_name_is_cold_part(const char *name);
+
 /* Debug messages' records (__dyndbg): named data that every module registers for itself when it is loaded, so a live patch
  * can have its own where it cannot or need not share the original's. */
 gboolean km_section_is_record(const KmSection *section);

@@ -192,13 +192,6 @@ static KmSymbol *thing_at(const Extract *x, const Target *t)
 	return found ? found : only_symbol(x, t->section);
 }
 
-/* Parts that the compiler split off: they have no entry of their own and are only ever jumped to from their parent. */
-static gboolean is_cold_part(const KmSymbol *symbol)
-{
-	const char *cold = strstr(symbol->name, ".cold");
-	return cold && (cold[5] == '\0' || cold[5] == '.');
-}
-
 static gboolean starts_with_any(const char *name, const char *const *prefixes)
 {
 	for (; *prefixes; prefixes++)
@@ -321,7 +314,7 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 {
 	gboolean at_start = t->offset == (gint64)f->value;
 	if (g_hash_table_contains(x->included, f)) {
-		gboolean own = km_special_find(by->from->name) || is_cold_part(f) || !at_start;
+		gboolean own = km_special_find(by->from->name) || km_name_is_cold_part(f->name) || !at_start;
 		/*
 		 * A pointer to a replaced function must stay the original's: the pointer can outlive the live patch, and two
 		 * pointers to one function must compare equal. The original's entry leads to the replacement anyway.
@@ -641,7 +634,8 @@ KmObject *km_extract(const KmDiff *diff, gboolean own_records, GError **error)
 	for (guint i = 0; i < diff->data->len; i++) {
 		const KmChange *change = diff->data->pdata[i];
 		if (change->status == KM_NEW && !change->init && change->patched && change->patched->section &&
-		    change->patched->bind == STB_GLOBAL && !km_special_find(change->patched->section->name) && !take_datum(&x, change->patched, error))
+		    change->patched->bind == STB_GLOBAL && !km_special_find(change->patched->section->name) &&
+		    !take_datum(&x, change->patched, error))
 			return NULL;
 	}
 	if (!close_over(&x, error))

@@ -64,6 +64,12 @@ char *km_name_base(const char *name)
 	return g_string_free(base, FALSE);
 }
 
+gboolean km_name_is_cold_part(const char *name)
+{
+	const char *cold = strstr(name, ".cold");
+	return cold && (cold[5] == '\0' || cold[5] == '.');
+}
+
 char *km_name_root(const char *name)
 {
 	const char *dot = name[0] ? strchr(name + 1, '.') : NULL;

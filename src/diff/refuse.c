@@ -137,8 +137,10 @@ static void judge_sections(KmDiff *diff, const KmSide *original, const KmSide *p
 /* Static locals of macros that only remember whether something was said or done: which of several is which does not matter. */
 static gboolean is_any_as_good(const KmItem *item)
 {
-	static const char *const names[] = { "__already_done", "__warned", "__print_once", "___done", "___once_key", "_rs",
-					     "__key", "descriptor", "__UNIQUE_ID_ddebug", "_entry", "_entry_ptr", "__once", NULL };
+	static const char *const names[] = {
+		"__already_done", "__warned",		"__print_once", "___done",    "___once_key", "_rs", "__key",
+		"descriptor",	  "__UNIQUE_ID_ddebug", "_entry",	"_entry_ptr", "__once",	     NULL
+	};
 	const char *last = strrchr(item->base, '.');
 	return g_strv_contains(names, item->base) || (last && g_strv_contains(names, last + 1));
 }
@@ -164,11 +166,13 @@ static void judge_static_locals(KmDiff *diff, const KmSide *side, KmComparison *
 			continue;
 		for (guint k = 0; k < side->items->len; k++) {
 			const KmItem *kept = side->items->pdata[k];
-			if (kept->base != odd->base || !kept->twin || kept->kind != KM_ITEM_DATA || kept->size != odd->size ||
-			    !share_referrer(odd, kept) || !km_content_equal(comparison, odd, 0, kept, 0))
+			if (kept->base != odd->base || !kept->twin || kept->kind != KM_ITEM_DATA ||
+			    kept->size != odd->size || !share_referrer(odd, kept) ||
+			    !km_content_equal(comparison, odd, 0, kept, 0))
 				continue;
 			refuse(diff, odd->name,
-			       "%s: %s, and its function has another static variable of that name which stays: which of them "
+			       "%s: %s, and its function has another static variable of that name which stays: which "
+			       "of them "
 			       "is which cannot be told. Give the one in the patch another name",
 			       data_section(odd), how);
 			break;

@@ -12,12 +12,6 @@ typedef struct {
 	GHashTable *carried; /* those of them that need no entry */
 } Carry;
 
-gboolean km_is_cold_part(const char *name)
-{
-	const char *cold = strstr(name, ".cold");
-	return cold && (cold[5] == '\0' || cold[5] == '.');
-}
-
 /* Adds function to what is replaced, unless it is or is start-up code, which has run. */
 static void replace(Carry *carry, KmSymbol *function, const char *callee)
 {
@@ -41,14 +35,14 @@ static void replace(Carry *carry, KmSymbol *function, const char *callee)
 static void replace_with_parts(Carry *carry, KmSymbol *function, const char *callee)
 {
 	const GPtrArray *symbols = carry->diff->patched->symbols;
-	const char *cold = km_is_cold_part(function->name) ? strstr(function->name, ".cold") : NULL;
+	const char *cold = km_name_is_cold_part(function->name) ? strstr(function->name, ".cold") : NULL;
 	gsize length = cold ? (gsize)(cold - function->name) : strlen(function->name);
 	for (guint i = 0; i < symbols->len; i++) {
 		KmSymbol *symbol = symbols->pdata[i];
 		if (symbol->type != STT_FUNC || !symbol->section || strncmp(symbol->name, function->name, length))
 			continue;
 		const char *rest = symbol->name + length;
-		if (!*rest || (g_str_has_prefix(rest, ".cold") && km_is_cold_part(symbol->name)))
+		if (!*rest || (g_str_has_prefix(rest, ".cold") && km_name_is_cold_part(symbol->name)))
 			replace(carry, symbol, callee);
 	}
 }
@@ -72,10 +66,11 @@ static gboolean same_place(const KmSymbol *a, const KmSymbol *b)
 
 static gboolean refuse_user(const Carry *carry, const KmSymbol *function, const char *how, GError **error)
 {
-	return km_refuse(error,
-			 "%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; "
-			 "make the change in its callers instead",
-			 carry->context->plain->path, function->name, how);
+	return km_refuse(
+		error,
+		"%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; "
+		"make the change in its callers instead",
+		carry->context->plain->path, function->name, how);
 }
 
 /* Whoever refers to function by a relocation of section is replaced with it. */
@@ -137,7 +132,7 @@ static gboolean has_entry(const Carry *carry, const KmChange *change)
 static gboolean carry_one(Carry *carry, const KmChange *change, GError **error)
 {
 	KmSymbol *function = change->patched;
-	if (change->status != KM_CHANGED || change->init || !function || km_is_cold_part(change->name) ||
+	if (change->status != KM_CHANGED || change->init || !function || km_name_is_cold_part(change->name) ||
 	    has_entry(carry, change))
 		return TRUE;
 	if (function->bind != STB_LOCAL)

@@ -12,6 +12,3 @@
  * such a function that is global or whose address is taken, or that has no caller with an entry.
  */
 GHashTable *km_carry(const KmRefContext *c, KmDiff *diff, GError **error);
-
-/* Is name that of a part which the compiler split off from a function ("foo.cold", "foo.cold.3")? */
-gboolean km_is_cold_part(const char *name);

@@ -132,8 +132,7 @@ static Home home_of(KmObject *object, const KmSection *section)
 	KmSection *to = section_to_join(object, section);
 	if (!to) {
 		g_autofree char *name = free_section_name(object, section->name);
-		to = km_object_add_section(object, name, section->type,
-					   section->flags & ~(guint64)SHF_LINK_ORDER, 1);
+		to = km_object_add_section(object, name, section->type, section->flags & ~(guint64)SHF_LINK_ORDER, 1);
 		to->entsize = section->entsize;
 	}
 	const guint8 *bytes = section->data ? section->data->data : NULL;
@@ -146,7 +145,8 @@ static Home home_of(KmObject *object, const KmSection *section)
  */
 static gboolean is_module_static_call(const KmRef *ref)
 {
-	return ref->kind == KM_REF_KLP && strcmp(ref->object, "vmlinux") && g_str_has_prefix(ref->name, STATIC_CALL_TRAMP);
+	return ref->kind == KM_REF_KLP && strcmp(ref->object, "vmlinux") &&
+	       g_str_has_prefix(ref->name, STATIC_CALL_TRAMP);
 }
 
 /* The local twin of a static call's trampoline: objtool wants the key beside it, or the kernel refuses the module. */

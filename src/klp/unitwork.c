@@ -158,7 +158,7 @@ gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray 
 {
 	for (guint i = 0; i < work->diff->functions->len; i++) {
 		const KmChange *change = work->diff->functions->pdata[i];
-		if (change->status != KM_CHANGED || change->init || km_is_cold_part(change->name) ||
+		if (change->status != KM_CHANGED || change->init || km_name_is_cold_part(change->name) ||
 		    g_hash_table_contains(work->carried, change->patched))
 			continue;
 		const KmPlace *place = km_ref_place(&work->context, change->original, error);
