@@ -63,6 +63,12 @@ KmRelocKind km_arch_kind(const KmRelocInfo *rows, const KmSection *section, gsiz
 	return KM_RELOC_OTHER;
 }
 
+gboolean km_arch_is_branch(const KmArch *arch, const KmSection *section, gsize reloc_index)
+{
+	return arch->is_branch ? arch->is_branch(section, reloc_index)
+			       : km_arch_kind(arch->relocs, section, reloc_index) == KM_RELOC_CALL;
+}
+
 gint64 km_arch_plain_offset(const KmSection *section, gsize reloc_index)
 {
 	return g_array_index(section->relocs, KmReloc, reloc_index).addend;

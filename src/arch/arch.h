@@ -69,7 +69,7 @@ typedef struct KmArch {
 	 */
 	gint64 (*target_offset)(const struct KmSection *section, gsize reloc_index);
 
-	/* Is the field of this relocation the target of a branch, rather than an address that is taken? */
+	/* For km_arch_is_branch(), where the relocation's type alone does not tell; else NULL. */
 	gboolean (*is_branch)(const struct KmSection *section, gsize reloc_index);
 
 	/*
@@ -113,6 +113,8 @@ const KmArch *km_arch_by_elf(guint16 machine, gboolean big_endian);
 const KmArch *km_arch_by_name(const char *name);
 /* The architecture this program runs on. NULL when it is none of ours. */
 const KmArch *km_arch_host(void);
+/* Is the field of section's reloc_index-th relocation the target of a branch, rather than an address that is taken? */
+gboolean km_arch_is_branch(const KmArch *arch, const struct KmSection *section, gsize reloc_index);
 /* NULL when the type is unknown: refuse by number. */
 const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type);
 /*

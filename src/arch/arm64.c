@@ -98,47 +98,33 @@ static const KmRelocInfo relocs[] = {
 
 static const char *const hooks[] = { "_mcount", NULL };
 
-static guint32 word_at(const guint8 *field)
-{
-	guint32 word;
-	memcpy(&word, field, sizeof(word));
-	return GUINT32_FROM_LE(word);
-}
-
-static guint64 doubleword_at(const guint8 *field)
-{
-	guint64 word;
-	memcpy(&word, field, sizeof(word));
-	return GUINT64_FROM_LE(word);
-}
-
 static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value)
 {
 	gint64 distance;
 	switch (type) {
 	case R_AARCH64_ABS64:
-		*value = doubleword_at(field) - addend;
+		*value = km_arch_le64(field) - addend;
 		return TRUE;
 	case R_AARCH64_PREL64:
-		distance = (gint64)doubleword_at(field);
+		distance = (gint64)km_arch_le64(field);
 		break;
 	case R_AARCH64_PREL32:
 	case 314: /* R_AARCH64_PLT32 */
-		distance = km_arch_sign_extend(word_at(field), 32);
+		distance = km_arch_sign_extend(km_arch_le32(field), 32);
 		break;
 	case R_AARCH64_CALL26:
 	case R_AARCH64_JUMP26:
-		distance = km_arch_sign_extend(word_at(field), 26) * 4;
+		distance = km_arch_sign_extend(km_arch_le32(field), 26) * 4;
 		break;
 	case R_AARCH64_CONDBR19:
 	case R_AARCH64_LD_PREL_LO19:
-		distance = km_arch_sign_extend(word_at(field) >> 5, 19) * 4;
+		distance = km_arch_sign_extend(km_arch_le32(field) >> 5, 19) * 4;
 		break;
 	case R_AARCH64_TSTBR14:
-		distance = km_arch_sign_extend(word_at(field) >> 5, 14) * 4;
+		distance = km_arch_sign_extend(km_arch_le32(field) >> 5, 14) * 4;
 		break;
 	case R_AARCH64_ADR_PREL_LO21: {
-		guint32 word = word_at(field);
+		guint32 word = km_arch_le32(field);
 		distance = km_arch_sign_extend((word >> 5 & 0x7ffff) << 2 | (word >> 29 & 3), 21);
 		break;
 	}
@@ -184,11 +170,6 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return km_arch_word_branches(section, start, end, decode_branch);
 }
 
-static gboolean is_branch(const KmSection *section, gsize reloc_index)
-{
-	return km_arch_kind(relocs, section, reloc_index) == KM_RELOC_CALL;
-}
-
 const KmArch km_arch_arm64 = {
 	.name = "arm64",
 	.debian = "arm64",
@@ -204,7 +185,6 @@ const KmArch km_arch_arm64 = {
 	.pc32 = R_AARCH64_PREL32,
 	.relocs = relocs,
 	.hooks = hooks,
-	.is_branch = is_branch,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,

@@ -130,20 +130,6 @@ static const KmRelocInfo relocs[] = {
 
 static const char *const hooks[] = { "_mcount", NULL };
 
-static guint32 word_at(const guint8 *field)
-{
-	guint32 word;
-	memcpy(&word, field, sizeof(word));
-	return GUINT32_FROM_LE(word);
-}
-
-static guint64 doubleword_at(const guint8 *field)
-{
-	guint64 word;
-	memcpy(&word, field, sizeof(word));
-	return GUINT64_FROM_LE(word);
-}
-
 /*
  * A call's answer is where the branch goes: the callee's local entry, or a linkage stub when it is far or has another TOC.
  * The caller subtracts local_entry() and asks whether a symbol of that name is there.
@@ -154,21 +140,21 @@ static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, g
 	switch (type) {
 	case R_PPC64_ADDR64:
 	case R_PPC64_UADDR64:
-		*value = doubleword_at(field) - addend;
+		*value = km_arch_le64(field) - addend;
 		return TRUE;
 	case R_PPC64_REL64:
-		distance = (gint64)doubleword_at(field);
+		distance = (gint64)km_arch_le64(field);
 		break;
 	case R_PPC64_REL32:
-		distance = km_arch_sign_extend(word_at(field), 32);
+		distance = km_arch_sign_extend(km_arch_le32(field), 32);
 		break;
 	case R_PPC64_REL24:
 	case 116: /* R_PPC64_REL24_NOTOC */
 	case 124: /* R_PPC64_REL24_P9NOTOC */
-		distance = km_arch_sign_extend(word_at(field) & LI, 26);
+		distance = km_arch_sign_extend(km_arch_le32(field) & LI, 26);
 		break;
 	case R_PPC64_REL14:
-		distance = km_arch_sign_extend(word_at(field) & BD, 16);
+		distance = km_arch_sign_extend(km_arch_le32(field) & BD, 16);
 		break;
 	default:
 		return FALSE;
@@ -207,11 +193,6 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return km_arch_word_branches(section, start, end, decode_branch);
 }
 
-static gboolean is_branch(const KmSection *section, gsize reloc_index)
-{
-	return km_arch_kind(relocs, section, reloc_index) == KM_RELOC_CALL;
-}
-
 const KmArch km_arch_ppc64le = {
 	.name = "ppc64le",
 	.debian = "ppc64el",
@@ -227,7 +208,6 @@ const KmArch km_arch_ppc64le = {
 	.pc32 = R_PPC64_REL32,
 	.relocs = relocs,
 	.hooks = hooks,
-	.is_branch = is_branch,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,

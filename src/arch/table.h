@@ -2,6 +2,8 @@
 /* What the architecture files share: their tables, and small arithmetic on fields. Private to this room. */
 #pragma once
 
+#include <string.h>
+
 #include "arch/arch.h"
 
 extern const KmArch km_arch_x86_64;
@@ -25,6 +27,21 @@ static inline gint64 km_arch_sign_extend(guint64 value, guint bits)
 	guint64 sign = G_GUINT64_CONSTANT(1) << (bits - 1);
 	value &= (sign << 1) - 1;
 	return (gint64)((value ^ sign) - sign);
+}
+
+/* Little-endian numbers at a field of any alignment. */
+static inline guint32 km_arch_le32(const guint8 *field)
+{
+	guint32 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT32_FROM_LE(word);
+}
+
+static inline guint64 km_arch_le64(const guint8 *field)
+{
+	guint64 word;
+	memcpy(&word, field, sizeof(word));
+	return GUINT64_FROM_LE(word);
 }
 
 /* The addend as it is: for architectures whose fields are relative to where they stand. */

@@ -368,7 +368,7 @@ static Target target_of(const Extract *x, const KmSection *from, gsize index)
 		.symbol = r->symbol,
 		.section = r->symbol->section,
 		.offset = (gint64)r->symbol->value + x->in->arch->target_offset(from, index),
-		.branch = x->in->arch->is_branch(from, index),
+		.branch = km_arch_is_branch(x->in->arch, from, index),
 	};
 }
 

@@ -84,7 +84,7 @@ static gboolean take_users_in(Carry *carry, const KmSection *section, const KmSy
 		KmSymbol *user = km_section_is_text(section) ? km_object_symbol_at(object, section, r->offset) : NULL;
 		if (same_place(user, function))
 			continue;
-		if (!user || !object->arch->is_branch(section, i))
+		if (!user || !km_arch_is_branch(object->arch, section, i))
 			return refuse_user(carry, function, "its address is taken", error);
 		replace_with_parts(carry, user, function->name);
 	}
