@@ -26,7 +26,8 @@ typedef struct {
 	guint total;
 	GMutex mutex; /* guards what follows */
 	guint done;
-	GError *error; /* the first that happened */
+	GError *error; /* the first that happened, but an original's before a patched file's */
+	gboolean patch_blamed; /* error is a patched file's */
 	GHashTable *generated; /* objects that kbuild was already asked to make for their headers */
 } Job;
 
@@ -299,8 +300,12 @@ static void run_task(gpointer data, gpointer unused)
 		task->patched ? compile_patched(job, task->unit, &local) : compile_original(job, task->unit, &local);
 	g_mutex_lock(&job->mutex);
 	guint done = ++job->done;
-	if (!ok && !job->error)
+	/* Where both sides fail it is not the patch's fault, whichever failed first. */
+	if (!ok && (!job->error || (job->patch_blamed && !task->patched))) {
+		g_clear_error(&job->error);
 		job->error = g_steal_pointer(&local);
+		job->patch_blamed = task->patched;
+	}
 	g_mutex_unlock(&job->mutex);
 	km_progress_set(job->progress, "compiling: %u of %u (%s)", done, job->total, task->unit->source);
 }
