@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "kernel/outline.h"
 
 /* An open #if. */
 typedef struct {
@@ -149,27 +150,47 @@ static gboolean take_range(const char **p, guint *first, guint *last)
 	return TRUE;
 }
 
+/* One line of diff's normal format that tells a range: "12,14c13", "7a8,9", "3d2". FALSE for any other line. */
+static gboolean take_hunk(const char *row, KmHunk *hunk)
+{
+	guint a, b, c, d;
+	if (!take_range(&row, &a, &b) || !*row || !strchr("acd", *row))
+		return FALSE;
+	char kind = *row++;
+	if (!take_range(&row, &c, &d))
+		return FALSE;
+	/* An 'a' names the old line before it, a 'd' the new one. */
+	*hunk = (KmHunk){ .old_first = kind == 'a' ? a + 1 : a,
+			  .old_count = kind == 'a' ? 0 : b - a + 1,
+			  .new_first = kind == 'd' ? c + 1 : c,
+			  .new_count = kind == 'd' ? 0 : d - c + 1 };
+	return TRUE;
+}
+
+static GArray *read_hunks(const char *diff)
+{
+	GArray *hunks = g_array_new(FALSE, FALSE, sizeof(KmHunk));
+	g_auto(GStrv) rows = g_strsplit(diff, "\n", -1);
+	for (char **row = rows; *row; row++) {
+		KmHunk hunk;
+		if (take_hunk(*row, &hunk))
+			g_array_append_val(hunks, hunk);
+	}
+	return hunks;
+}
+
 /* Number in the original of each line of the patched text (index 0 unused), 0 for lines that are not in it. */
-static GArray *map_lines(const char *diff, guint lines)
+static GArray *map_lines(const GArray *hunks, guint lines)
 {
 	GArray *map = g_array_sized_new(FALSE, TRUE, sizeof(guint), lines + 1);
 	g_array_set_size(map, lines + 1);
 	guint old = 1, now = 1;
-	g_auto(GStrv) rows = g_strsplit(diff, "\n", -1);
-	for (char **row = rows; *row; row++) {
-		const char *p = *row;
-		guint a, b, c, d;
-		if (!take_range(&p, &a, &b) || !strchr("acd", *p) || !*p)
-			continue;
-		char kind = *p++;
-		if (!take_range(&p, &c, &d))
-			continue;
-		/* An 'a' names the old line before it, a 'd' the new one. */
-		guint stop = kind == 'd' ? c + 1 : c;
-		for (; now < stop && now <= lines; now++)
+	for (guint i = 0; i < hunks->len; i++) {
+		const KmHunk *hunk = &g_array_index(hunks, KmHunk, i);
+		for (; now < hunk->new_first && now <= lines; now++)
 			g_array_index(map, guint, now) = old++;
-		old = kind == 'a' ? a + 1 : b + 1;
-		now = kind == 'd' ? c + 1 : d + 1;
+		old = hunk->old_first + hunk->old_count;
+		now = hunk->new_first + hunk->new_count;
 	}
 	for (; now <= lines; now++)
 		g_array_index(map, guint, now) = old++;
@@ -246,11 +267,17 @@ static char *number_lines(const char *patched, const GArray *map, const char *pa
 	return g_string_free(out, FALSE);
 }
 
-char *km_lines_keep(const char *original, const char *patched, const char *path, GError **error)
+GArray *km_lines_changed(const char *original, const char *patched, GError **error)
 {
 	g_autofree char *diff = strcmp(original, patched) ? run_diff(original, patched, error) : g_strdup("");
-	if (!diff)
+	return diff ? read_hunks(diff) : NULL;
+}
+
+char *km_lines_keep(const char *original, const char *patched, const char *path, GError **error)
+{
+	g_autoptr(GArray) hunks = km_lines_changed(original, patched, error);
+	if (!hunks)
 		return NULL;
-	g_autoptr(GArray) map = map_lines(diff, count_lines(patched));
+	g_autoptr(GArray) map = map_lines(hunks, count_lines(patched));
 	return number_lines(patched, map, path);
 }
