@@ -9,7 +9,7 @@
 typedef struct {
 	char *kernel, *output, *name, *keep;
 	char **patches;
-	gboolean no_replace, json, quiet;
+	gboolean no_replace, json, quiet, explain;
 	int jobs;
 } Options;
 
@@ -34,6 +34,8 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		{ "no-replace", 0, 0, G_OPTION_ARG_NONE, &o->no_replace, "Leave earlier live patches in place", NULL },
 		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Compilers at once (default: number of CPUs)", "N" },
 		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
+		{ "explain", 0, 0, G_OPTION_ARG_NONE, &o->explain,
+		  "Tell of each function why it is in, what it uses, and what to check by hand", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o->json, "Print the result as JSON", NULL },
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "Print nothing on success", NULL },
 		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->patches, NULL, "PATCH..." },
@@ -50,12 +52,14 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 
 static void print_text(const KmBuild *build)
 {
-	for (guint i = 0; i < build->functions->len; i++) {
+	if (build->stories)
+		km_cmd_print_stories(build->stories);
+	for (guint i = 0; !build->stories && i < build->functions->len; i++) {
 		const KmPatchedFunction *f = build->functions->pdata[i];
 		const char *reason = f->reasons->len ? f->reasons->pdata[0] : "";
 		printf("%s: %s (%s)%s%s\n", f->object, f->name, f->source, *reason ? ": " : "", reason);
 	}
-	for (guint i = 0; i < build->added->len; i++)
+	for (guint i = 0; !build->stories && i < build->added->len; i++)
 		printf("new: %s\n", (const char *)build->added->pdata[i]);
 	printf("%u functions of the touched units proved equal to the kernel's own code\n", build->compared);
 	printf("%s: module %s, %u function(s) replaced, %u livepatch symbol(s)\n", build->output, build->module_name,
@@ -78,6 +82,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.no_replace = o.no_replace,
 		.jobs = (guint)o.jobs,
 		.keep = o.keep,
+		.explain = o.explain,
 	};
 	g_autoptr(KmBuild) build = km_build(kernel, &options, progress, error);
 	g_clear_pointer(&progress, km_progress_free);

@@ -20,6 +20,8 @@ gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);
 
 /* Print root to standard output, keys sorted, indented, and drop the reference. */
 gboolean km_cmd_print_json(json_t *root, GError **error);
+/* What `kmend build --explain` tells: array of KmUnitStory. */
+void km_cmd_print_stories(const GPtrArray *stories);
 /* GOption parsing with our habits: usage errors become KM_ERROR_USAGE, --help prints and exits 0. */
 gboolean km_cmd_parse(int *argc, char ***argv, const char *synopsis, const char *summary, const GOptionEntry *entries,
 		      GError **error);

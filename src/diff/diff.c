@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "diff/ignored.h"
 #include "diff/lines.h"
 #include "diff/pair.h"
 #include "diff/reason.h"
@@ -14,6 +15,7 @@ static void change_free(gpointer data)
 {
 	KmChange *change = data;
 	g_free(change->name);
+	g_free(change->carried_for);
 	g_clear_pointer(&change->reasons, g_ptr_array_unref);
 	g_free(change);
 }
@@ -33,6 +35,7 @@ void km_diff_free(KmDiff *diff)
 	g_clear_pointer(&diff->functions, g_ptr_array_unref);
 	g_clear_pointer(&diff->data, g_ptr_array_unref);
 	g_clear_pointer(&diff->refused, g_ptr_array_unref);
+	g_clear_pointer(&diff->ignored, g_ptr_array_unref);
 	g_clear_pointer(&diff->twins, g_hash_table_unref);
 	g_free(diff);
 }
@@ -45,6 +48,7 @@ static KmDiff *diff_new(KmObject *original, KmObject *patched)
 	diff->functions = g_ptr_array_new_with_free_func(change_free);
 	diff->data = g_ptr_array_new_with_free_func(change_free);
 	diff->refused = g_ptr_array_new_with_free_func(refusal_free);
+	diff->ignored = g_ptr_array_new_with_free_func(g_free);
 	diff->twins = g_hash_table_new(NULL, NULL);
 	return diff;
 }
@@ -284,6 +288,7 @@ KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, 
 	join_parts(b);
 	km_refuse_changes(diff, a, b, comparison);
 	list_all(diff, a, b);
+	km_note_ignored(diff, b);
 	return diff;
 }
 
@@ -329,6 +334,9 @@ json_t *km_diff_to_json(const KmDiff *diff)
 		json_array_append_new(refused, json_pack("{s:o, s:o}", "name", json_text(refusal->name), "why",
 							 json_text(refusal->why)));
 	}
-	return json_pack("{s:o, s:o, s:o}", "functions", changes_to_json(diff->functions), "data",
-			 changes_to_json(diff->data), "refused", refused);
+	json_t *ignored = json_array();
+	for (guint i = 0; i < diff->ignored->len; i++)
+		json_array_append_new(ignored, json_text(diff->ignored->pdata[i]));
+	return json_pack("{s:o, s:o, s:o, s:o}", "functions", changes_to_json(diff->functions), "data",
+			 changes_to_json(diff->data), "refused", refused, "ignored", ignored);
 }

@@ -18,6 +18,7 @@ typedef struct {
 	KmSymbol *patched;	/* NULL for removed */
 	GPtrArray *reasons;	/* of char*: "its own code: 12 bytes from +0x40", "calls new function foo", "bug table entry" */
 	gboolean init;		/* lives in an init section */
+	char *carried_for;	/* replaced only because this callee has no entry of its own; else NULL */
 } KmChange;
 
 typedef struct {
@@ -31,6 +32,7 @@ typedef struct {
 	GPtrArray *functions;	/* of KmChange, not KM_SAME; sorted by name */
 	GPtrArray *data;	/* of KmChange, not KM_SAME; sorted by name */
 	GPtrArray *refused;	/* of KmRefusal: what a live patch cannot express (changed __init code, changed initialised data) */
+	GPtrArray *ignored;	/* of char*: differences that are none for the running kernel, and why */
 	GHashTable *twins;	/* KmSymbol* of patched -> KmSymbol* of original: every pair, same or changed */
 } KmDiff;
 
@@ -45,7 +47,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
 
 /* No function and no data differ. */
 gboolean km_diff_empty(const KmDiff *diff);
-/* {"functions":[{"name","status","reasons"}],"data":[...],"refused":[{"name","why"}]} */
+/* {"functions":[{"name","status","reasons"}],"data":[...],"refused":[{"name","why"}],"ignored":["..."]} */
 json_t *km_diff_to_json(const KmDiff *diff);
 
 /* One special section of the kernel (.altinstructions, __bug_table ...): a row in the one table of special.c. */
@@ -76,6 +78,9 @@ guint km_special_entry_size(const KmSpecial *special, const KmSection *section, 
 /* Is name that of a part which the compiler split off from a function ("foo.cold", "foo.cold.3")? Such parts have no entry of their
  * own and are only ever jumped to from their function. */
 gboolean km_name_is_cold_part(const char *name);
+
+/* The source function of a clone or part: "foo.isra.0.cold" -> "foo". Caller owns. */
+char *km_name_root(const char *name);
 
 /* Debug messages' records (__dyndbg): named data that every module registers for itself when it is loaded, so a live patch
  * can have its own where it cannot or need not share the original's. */

@@ -102,7 +102,8 @@ static void explain_new_refs(KmComparison *comparison, const KmItem *original, K
 			continue;
 		g_autofree char *now = ref_words(&refs[i]);
 		if (is_call(&refs[i]))
-			km_item_add_reason(item, "calls %s%s", refs[i].item->twin ? "" : "new ", now);
+			km_item_add_reason(item, "calls %s%s",
+					   refs[i].item->twin || !refs[i].item->section ? "" : "new ", now);
 		else if (!refs[i].item->constant || km_ref_string(&refs[i]))
 			km_item_add_reason(item, "refers to %s%s %s", refs[i].item->twin ? "" : "new ",
 					   kind_words(&refs[i]), now);

@@ -99,8 +99,6 @@ gboolean km_section_is_watched(const KmSection *section);
 
 /* names.c: "foo.isra.0.cold.12" -> "foo.isra.cold", "count.5" -> "count", "__UNIQUE_ID_ddebug12.3" -> "__UNIQUE_ID_ddebug" */
 char *km_name_base(const char *name);
-/* The source function of a clone or part: "foo.isra.0.cold" -> "foo". Caller owns. */
-char *km_name_root(const char *name);
 /* Did a compiler number it, so that the number means nothing? "count.5", "__UNIQUE_ID_x12", "foo.isra.0" */
 gboolean km_name_is_numbered(const char *name);
 /* Data whose name says that a compiler made it out of code: CSWTCH.3, switch.table.foo, __func__.2, .LC5 */

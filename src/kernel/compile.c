@@ -24,6 +24,7 @@ typedef struct {
 	char **env;
 	KmProgress *progress;
 	guint total;
+	gboolean reports_clones; /* the compiler has -fdump-ipa-clones */
 	GMutex mutex; /* guards what follows */
 	guint done;
 	GError *error; /* the first that happened, but an original's before a patched file's */
@@ -126,6 +127,11 @@ static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched,
 	g_strv_builder_add_many(argv, "-g0", "-ffunction-sections", "-fdata-sections", NULL);
 	if (patched)
 		add_overlay(job, unit, argv);
+	if (patched && job->reports_clones && unit->want_clones) {
+		g_autofree char *clones = output_path(job, "patched", unit, ".clones");
+		g_autofree char *dump = g_strconcat("-fdump-ipa-clones=", clones, NULL);
+		g_strv_builder_add(argv, dump);
+	}
 	g_strv_builder_add_many(argv, mode, "-o", output, patched ? copy : pristine, NULL);
 	return g_strv_builder_end(argv);
 }
@@ -278,6 +284,8 @@ static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
 	if (!ok)
 		return FALSE;
 	unit->patched = g_steal_pointer(&patched);
+	if (job->reports_clones && unit->want_clones)
+		unit->clones = output_path(job, "patched", unit, ".clones");
 	return TRUE;
 }
 
@@ -325,6 +333,16 @@ static gboolean run_tasks(Job *job, GPtrArray *units, guint jobs, GError **error
 	return TRUE;
 }
 
+/* Only gcc has it. */
+static gboolean can_report_clones(const Job *job, const KmUnit *unit)
+{
+	const char *argv[] = { unit->argv[0], "-fdump-ipa-clones=/dev/null", "-fsyntax-only", "-x", "c", "/dev/null",
+			       NULL };
+	KmRunOptions options = { .env = (const char *const *)job->env, .clear_env = TRUE, .merge_stderr = TRUE };
+	g_autoptr(KmRunResult) result = km_run(argv, &options, NULL);
+	return result && result->status == 0;
+}
+
 gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
 			  KmProgress *progress, GError **error)
 {
@@ -333,6 +351,8 @@ gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray 
 	Job job = { .kernel = kernel, .overlay = overlay, .dir = dir, .env = env, .progress = progress };
 	job.total = 2 * units->len;
 	job.generated = generated;
+	const KmUnit *first = units->len ? units->pdata[0] : NULL;
+	job.reports_clones = first && first->want_clones && can_report_clones(&job, first);
 	g_mutex_init(&job.mutex);
 	gboolean started = run_tasks(&job, units, jobs ? jobs : g_get_num_processors(), error);
 	g_mutex_clear(&job.mutex);

@@ -220,8 +220,8 @@ static void end_declaration(Builder *b, guint last)
 			add_thing(b, KM_THING_DATA, end, FALSE, b->first, last);
 	} else if (called && !has_token(b, "=")) {
 		gboolean by_macro = is_macro_name(called) && b->argument.size;
-		add_thing(b, by_macro ? KM_THING_DATA : KM_THING_OTHER, by_macro ? &b->argument : called, by_macro, b->first,
-			  last);
+		add_thing(b, by_macro ? KM_THING_DATA : KM_THING_OTHER, by_macro ? &b->argument : called, by_macro,
+			  b->first, last);
 	} else if (n) {
 		gboolean extern_only = token_is(token_at(b, 0), "extern");
 		add_thing(b, extern_only ? KM_THING_OTHER : KM_THING_DATA, declared_word(b), FALSE, b->first, last);

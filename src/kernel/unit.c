@@ -27,6 +27,7 @@ void km_unit_free(KmUnit *unit)
 	g_free(unit->original);
 	g_free(unit->plain);
 	g_free(unit->patched);
+	g_free(unit->clones);
 	g_free(unit);
 }
 

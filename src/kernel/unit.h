@@ -13,10 +13,12 @@ typedef struct {
 	char *module_path;	/* the stock module's file; NULL for vmlinux */
 	char **argv;		/* the compiler command as kbuild runs it, without -c, -o, dependency options and the source */
 	char *cwd;		/* where it runs */
+	gboolean want_clones;	/* have the compiler report what it inlined and cloned in the patched source */
 	/* Filled by km_units_compile(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
 	char *patched;		/* sectioned, from the overlay */
+	char *clones;		/* want_clones: that report (km_inlines_parse()); NULL where the compiler has none */
 } KmUnit;
 
 void km_unit_free(KmUnit *unit);

@@ -11,6 +11,7 @@
 #include "base/run.h"
 #include "image/image.h"
 #include "klp/emit.h"
+#include "klp/story.h"
 #include "klp/unitwork.h"
 
 typedef struct {
@@ -60,6 +61,7 @@ void km_build_free(KmBuild *build)
 	g_free(build->module_name);
 	g_ptr_array_unref(build->functions);
 	g_ptr_array_unref(build->added);
+	g_clear_pointer(&build->stories, g_ptr_array_unref);
 	g_free(build);
 }
 
@@ -185,6 +187,8 @@ static gboolean make_units(State *s, GError **error)
 		return FALSE;
 	s->overlay = km_overlay_new(s->kernel->source, overlay, s->options->patches, error);
 	s->units = s->overlay ? km_units_new(s->kernel, s->overlay, error) : NULL;
+	for (guint i = 0; s->units && i < s->units->len; i++)
+		((KmUnit *)s->units->pdata[i])->want_clones = s->options->explain;
 	return s->units != NULL;
 }
 
@@ -305,6 +309,14 @@ static gboolean link_units(State *s, GError **error)
 	return km_hooks_write(s->link->object, &s->layout, s->hooks, !s->options->no_replace, error);
 }
 
+static gboolean explain(State *s, GError **error)
+{
+	if (!s->options->explain)
+		return TRUE;
+	s->result->stories = km_stories_new(s->works, s->overlay, s->link, error);
+	return s->result->stories != NULL;
+}
+
 /* objtool returns 0 with warnings: whatever it says means that it did not understand the code. */
 static gboolean run_objtool(State *s, const char *path, GError **error)
 {
@@ -393,7 +405,7 @@ KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *p
 	s.hooks = g_ptr_array_new_with_free_func((GDestroyNotify)km_hook_free);
 	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
 		      make_units(&s, error) && compile(&s, error) && work_units(&s, error) && link_units(&s, error) &&
-		      emit(&s, error);
+		      explain(&s, error) && emit(&s, error);
 	ok = keep_workdir(&s, ok ? error : NULL) && ok;
 	return ok ? g_steal_pointer(&s.result) : NULL;
 }
@@ -415,7 +427,10 @@ json_t *km_build_to_json(const KmBuild *build)
 		json_array_append_new(added, json_string(build->added->pdata[i]));
 	/* A file name need not be UTF-8, JSON must be. */
 	g_autofree char *output = g_utf8_make_valid(build->output, -1);
-	return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", output, "module", build->module_name, "functions",
-			 functions, "added", added, "compared", (int)build->compared, "references",
-			 (int)build->references);
+	json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", output, "module", build->module_name,
+				 "functions", functions, "added", added, "compared", (int)build->compared, "references",
+				 (int)build->references);
+	if (build->stories)
+		json_object_set_new(json, "units", km_stories_to_json(build->stories));
+	return json;
 }

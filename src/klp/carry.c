@@ -27,6 +27,7 @@ static void replace(Carry *carry, KmSymbol *function, const char *callee)
 	change->reasons = g_ptr_array_new_with_free_func(g_free);
 	g_ptr_array_add(change->reasons,
 			g_strdup_printf("calls %s, which changed and has no patchable entry of its own", callee));
+	change->carried_for = g_strdup(callee);
 	g_ptr_array_add(carry->diff->functions, change);
 	g_hash_table_add(carry->changed, function);
 }

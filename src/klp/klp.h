@@ -13,6 +13,7 @@ typedef struct {
 	const char *name; /* module name; NULL: from output */
 	gboolean no_replace;
 	guint jobs; /* 0: number of CPUs */
+	gboolean explain; /* tell of each function why it is in, what it uses, and what to check by hand */
 	const char *keep; /* keep the work directory here; NULL: remove it */
 } KmBuildOptions;
 
@@ -31,6 +32,7 @@ typedef struct {
 	GPtrArray *added; /* of char*: new functions and data inside the module */
 	guint compared; /* functions of the originals proved equal to the running code */
 	guint references; /* livepatch relocations' distinct symbols */
+	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */
 } KmBuild;
 
 /*

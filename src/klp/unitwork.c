@@ -50,8 +50,11 @@ static void forget_overridden(KmUnitWork *work)
 {
 	for (guint i = work->diff->functions->len; i-- > 0;) {
 		const KmChange *change = work->diff->functions->pdata[i];
-		if (change->status == KM_CHANGED && is_overridden(work, change->name))
-			g_ptr_array_remove_index(work->diff->functions, i);
+		if (change->status != KM_CHANGED || !is_overridden(work, change->name))
+			continue;
+		g_ptr_array_add(work->diff->ignored,
+				g_strdup_printf("%s is weak, and this kernel has another definition of it", change->name));
+		g_ptr_array_remove_index(work->diff->functions, i);
 	}
 }
 
