@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* kmend diff [--json] [-o OUT.o] ORIG.o PATCHED.o */
+/* kmend diff [--json] [--same-lines] [-o OUT.o] ORIG.o PATCHED.o */
 #include <stdio.h>
 
 #include "base/error.h"
@@ -59,10 +59,12 @@ static gboolean finish(const KmDiff *diff, const char *output, gboolean json, in
 
 gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error)
 {
-	gboolean json = FALSE;
+	gboolean json = FALSE, same_lines = FALSE;
 	g_autofree char *output = NULL;
 	const GOptionEntry entries[] = {
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+		{ "same-lines", 0, 0, G_OPTION_ARG_NONE, &same_lines,
+		  "Unchanged lines have the same numbers in both: a number that differs is a change", NULL },
 		{ "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write the changed functions and what they need",
 		  "OUT.o" },
 		G_OPTION_ENTRY_NULL,
@@ -78,6 +80,6 @@ gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error)
 	}
 	g_autoptr(KmObject) original = km_object_read(argv[1], error);
 	g_autoptr(KmObject) patched = original ? km_object_read(argv[2], error) : NULL;
-	g_autoptr(KmDiff) diff = patched ? km_diff_new(original, patched, FALSE, error) : NULL;
+	g_autoptr(KmDiff) diff = patched ? km_diff_new(original, patched, same_lines, error) : NULL;
 	return diff && finish(diff, output, json, exit_code, error);
 }

@@ -312,6 +312,13 @@ static json_t *json_text(const char *text)
 	return json_string(valid);
 }
 
+/* Where it lives tells what it is: run-time code, start-up code, an export ... */
+static const char *section_name(const KmChange *change)
+{
+	const KmSymbol *symbol = change->patched ? change->patched : change->original;
+	return symbol && symbol->section ? symbol->section->name : "COMMON";
+}
+
 static json_t *changes_to_json(const GPtrArray *changes)
 {
 	json_t *list = json_array();
@@ -320,8 +327,9 @@ static json_t *changes_to_json(const GPtrArray *changes)
 		json_t *reasons = json_array();
 		for (guint r = 0; r < change->reasons->len; r++)
 			json_array_append_new(reasons, json_text(change->reasons->pdata[r]));
-		json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "name", json_text(change->name), "status",
-						      status_name(change->status), "reasons", reasons));
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o}", "name", json_text(change->name), "status",
+						      status_name(change->status), "section",
+						      json_text(section_name(change)), "reasons", reasons));
 	}
 	return list;
 }

@@ -47,7 +47,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
 
 /* No function and no data differ. */
 gboolean km_diff_empty(const KmDiff *diff);
-/* {"functions":[{"name","status","reasons"}],"data":[...],"refused":[{"name","why"}],"ignored":["..."]} */
+/* {"functions":[{"name","status","section","reasons"}],"data":[...],"refused":[{"name","why"}],"ignored":["..."]} */
 json_t *km_diff_to_json(const KmDiff *diff);
 
 /* One special section of the kernel (.altinstructions, __bug_table ...): a row in the one table of special.c. */
