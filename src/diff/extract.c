@@ -432,14 +432,38 @@ static gboolean refer_to_slot(Extract *x, const KmSpecial *special, KmReloc *out
 	return set_inside(x, out, t, piece, error);
 }
 
+/*
+ * The variable of the kernel's that a place without a name may really mean: the end of an array that shares its section with others.
+ * A copy of that section would not be what the code compares its pointers with.
+ */
+static const KmSymbol *kept_neighbour(const Extract *x, const Target *t)
+{
+	for (guint i = 0; !(t->section->flags & SHF_MERGE) && i < x->in->symbols->len; i++) {
+		const KmSymbol *symbol = x->in->symbols->pdata[i];
+		if (symbol->section != t->section || !is_named_thing(x, symbol) ||
+		    !g_hash_table_contains(x->diff->twins, symbol))
+			continue;
+		if ((t->section->flags & SHF_WRITE) || (gint64)(symbol->value + symbol->size) == t->offset)
+			return symbol;
+	}
+	return NULL;
+}
+
 /* A string, from where it is pointed at to its end; one constant of a merged section; or an anonymous section whole. */
-static gboolean refer_to_anonymous(Extract *x, KmReloc *out, const Target *t, GError **error)
+static gboolean refer_to_anonymous(Extract *x, const Piece *by, KmReloc *out, const Target *t, GError **error)
 {
 	KmSection *section = t->section;
 	gint64 start = 0;
 	guint64 size = section->size;
 	if (t->offset < 0 || (guint64)t->offset > section->size)
 		return km_fail(error, "%s: a reference outside section %s", x->in->path, section->name);
+	const KmSymbol *neighbour = kept_neighbour(x, t);
+	if (neighbour)
+		return km_refuse(error,
+				 "%s: %s refers to %s+0x%" G_GINT64_MODIFIER
+				 "x, beside the variable %s, and which variable is "
+				 "meant cannot be told; give the variables of that section sections of their own",
+				 x->in->path, by->from->name, section->name, (guint64)t->offset, neighbour->name);
 	if (km_section_is_text(section))
 		return km_refuse(error, "%s: a reference to code in %s that belongs to no function", x->in->path,
 				 section->name);
@@ -477,7 +501,7 @@ static gboolean refer(Extract *x, const Piece *by, KmReloc *out, const Target *t
 				 by->from->name, t->section->name);
 	KmSymbol *thing = km_section_is_string(t->section) ? NULL : thing_at(x, t);
 	if (!thing)
-		return refer_to_anonymous(x, out, t, error);
+		return refer_to_anonymous(x, by, out, t, error);
 	return is_text_symbol(thing) ? refer_to_function(x, by, out, t, thing, error)
 				     : refer_to_datum(x, out, t, thing, error);
 }

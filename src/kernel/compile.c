@@ -15,6 +15,7 @@
 #include "kernel/fold.h"
 #include "kernel/kbuild.h"
 #include "kernel/keys.h"
+#include "kernel/scatter.h"
 
 /* What all tasks share. */
 typedef struct {
@@ -198,7 +199,8 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 		unit->source, words);
 }
 
-static gboolean assemble(Job *job, const KmUnit *unit, const char *listing, const char *object, GError **error)
+static gboolean assemble(Job *job, const KmUnit *unit, gboolean patched, const char *listing, const char *object,
+			 GError **error)
 {
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
 	g_strv_builder_addv(builder, (const char **)unit->argv);
@@ -210,7 +212,8 @@ static gboolean assemble(Job *job, const KmUnit *unit, const char *listing, cons
 	if (result->status == 0)
 		return TRUE;
 	g_autofree char *words = km_first_error(result->output, job->overlay->source);
-	return km_fail(error, "%s does not assemble even without the patch: %s", unit->source, words);
+	return km_fail(error, "%s does not assemble %s the patch: %s", unit->source, patched ? "with" : "even without",
+		       words);
 }
 
 /* Read the listing from, let change() make another text of it, write that to the listing to. */
@@ -233,19 +236,20 @@ static char *fold(const Job *job, const KmUnit *unit, const char *text)
 	return sectioned ? g_strdup(text) : km_fold_sections(text);
 }
 
-static char *test_keys(const Job *job, const KmUnit *unit, const char *text)
+/* What is compared and taken into the live patch: variables have sections of their own, and a module's code tests its static keys
+ * instead of having jump labels. */
+static char *take_apart(const Job *job, const KmUnit *unit, const char *text)
 {
-	return km_test_keys(text, job->kernel->arch);
+	g_autofree char *scattered = km_scatter_data(text);
+	return unit->module_path ? km_test_keys(scattered, job->kernel->arch) : g_steal_pointer(&scattered);
 }
 
-/* What is compared and taken into the live patch: a module's code tests its static keys instead of having jump labels. */
-static gboolean assemble_sectioned(Job *job, const KmUnit *unit, const char *listing, const char *object,
-				   GError **error)
+static gboolean assemble_sectioned(Job *job, const KmUnit *unit, gboolean patched, const char *listing,
+				   const char *object, GError **error)
 {
-	if (!unit->module_path)
-		return assemble(job, unit, listing, object, error);
-	g_autofree char *tested = g_strconcat(listing, ".keys.s", NULL);
-	return rewrite(job, unit, listing, tested, test_keys, error) && assemble(job, unit, tested, object, error);
+	g_autofree char *apart = g_strconcat(listing, ".apart.s", NULL);
+	return rewrite(job, unit, listing, apart, take_apart, error) &&
+	       assemble(job, unit, patched, apart, object, error);
 }
 
 static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
@@ -256,9 +260,9 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
 	gboolean ok = make_parent(original, error) && make_parent(plain, error) &&
 		      compile(job, unit, FALSE, "-S", listing, error) &&
-		      assemble_sectioned(job, unit, listing, original, error) &&
+		      assemble_sectioned(job, unit, FALSE, listing, original, error) &&
 		      rewrite(job, unit, listing, plain_listing, fold, error) &&
-		      assemble(job, unit, plain_listing, plain, error);
+		      assemble(job, unit, FALSE, plain_listing, plain, error);
 	if (!ok)
 		return FALSE;
 	unit->original = g_steal_pointer(&original);
@@ -278,9 +282,8 @@ static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *patched = output_path(job, "patched", unit, ".o");
 	g_autofree char *listing = output_path(job, "patched", unit, ".s");
 	gboolean ok = make_parent(patched, error) && make_way(job, unit, error) &&
-		      (unit->module_path ? compile(job, unit, TRUE, "-S", listing, error) &&
-						   assemble_sectioned(job, unit, listing, patched, error)
-					 : compile(job, unit, TRUE, "-c", patched, error));
+		      compile(job, unit, TRUE, "-S", listing, error) &&
+		      assemble_sectioned(job, unit, TRUE, listing, patched, error);
 	if (!ok)
 		return FALSE;
 	unit->patched = g_steal_pointer(&patched);
