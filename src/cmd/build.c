@@ -61,6 +61,16 @@ static void print_text(const KmBuild *build)
 	}
 	for (guint i = 0; !build->stories && i < build->added->len; i++)
 		printf("new: %s\n", (const char *)build->added->pdata[i]);
+	for (guint i = 0; i < build->callbacks->len; i++) {
+		const KmCallbackInfo *c = build->callbacks->pdata[i];
+		printf("%s: %s callback %s (%s)\n", c->object, c->kind, c->name, c->source);
+	}
+	for (guint i = 0; i < build->states->len; i++) {
+		const KmState *state = &g_array_index(build->states, KmState, i);
+		printf("state %" G_GUINT64_FORMAT ", version %u\n", state->id, state->version);
+	}
+	for (guint i = 0; i < build->notes->len; i++)
+		printf("note: %s\n", (const char *)build->notes->pdata[i]);
 	printf("%u functions of the touched units proved equal to the kernel's own code\n", build->compared);
 	printf("%s: module %s, %u function(s) replaced, %u livepatch symbol(s)\n", build->output, build->module_name,
 	       build->functions->len, build->references);

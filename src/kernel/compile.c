@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/run.h"
 #include "kernel/complaint.h"
+#include "kernel/headers.h"
 #include "kernel/fold.h"
 #include "kernel/kbuild.h"
 #include "kernel/keys.h"
@@ -100,6 +101,13 @@ static void add_detour_map(const Job *job, const KmUnit *unit, GStrvBuilder *arg
 	g_strv_builder_add(argv, map);
 }
 
+/* Last of all, so that a kernel with headers of these names keeps its own. */
+static void add_headers(const Job *job, GStrvBuilder *argv)
+{
+	g_autofree char *headers = g_build_filename(job->dir, "include", NULL);
+	g_strv_builder_add_many(argv, "-idirafter", headers, NULL);
+}
+
 static void add_overlay(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
 {
 	g_autofree char *compiled = g_build_filename(job->overlay->dir, "compiled", NULL);
@@ -114,6 +122,7 @@ static void add_overlay(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
 	add_detour_map(job, unit, argv, unit->source);
 	for (guint i = 0; i < job->overlay->files->len; i++)
 		add_detour_map(job, unit, argv, ((const KmTouched *)job->overlay->files->pdata[i])->path);
+	add_headers(job, argv);
 }
 
 /* The whole command. mode is -S or -c. */
@@ -349,6 +358,9 @@ static gboolean can_report_clones(const Job *job, const KmUnit *unit)
 gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
 			  KmProgress *progress, GError **error)
 {
+	g_autofree char *headers = g_build_filename(dir, "include", NULL);
+	if (!km_headers_write(headers, error))
+		return FALSE;
 	g_autoptr(GHashTable) generated = g_hash_table_new(g_str_hash, g_str_equal);
 	g_auto(GStrv) env = km_tool_env();
 	Job job = { .kernel = kernel, .overlay = overlay, .dir = dir, .env = env, .progress = progress };

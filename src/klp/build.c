@@ -24,7 +24,7 @@ typedef struct {
 	KmImage *image;
 	KmModuleTools *tools;
 	GPtrArray *works; /* of KmUnitWork, same order as units */
-	GPtrArray *hooks; /* of KmHook */
+	KmContents contents;
 	KmLink *link;
 	KmLayout layout;
 	KmBuild *result;
@@ -33,7 +33,7 @@ typedef struct {
 static void state_clear(State *s)
 {
 	g_clear_pointer(&s->link, km_link_free);
-	g_clear_pointer(&s->hooks, g_ptr_array_unref);
+	km_contents_clear(&s->contents);
 	g_clear_pointer(&s->works, g_ptr_array_unref);
 	g_clear_pointer(&s->tools, km_module_tools_free);
 	g_clear_pointer(&s->image, km_image_free);
@@ -53,6 +53,14 @@ static void patched_function_free(KmPatchedFunction *f)
 	g_free(f);
 }
 
+static void callback_info_free(KmCallbackInfo *info)
+{
+	g_free(info->object);
+	g_free(info->name);
+	g_free(info->source);
+	g_free(info);
+}
+
 void km_build_free(KmBuild *build)
 {
 	if (!build)
@@ -61,6 +69,9 @@ void km_build_free(KmBuild *build)
 	g_free(build->module_name);
 	g_ptr_array_unref(build->functions);
 	g_ptr_array_unref(build->added);
+	g_ptr_array_unref(build->callbacks);
+	g_array_unref(build->states);
+	g_ptr_array_unref(build->notes);
 	g_clear_pointer(&build->stories, g_ptr_array_unref);
 	g_free(build);
 }
@@ -70,6 +81,9 @@ static KmBuild *new_result(void)
 	KmBuild *build = g_new0(KmBuild, 1);
 	build->functions = g_ptr_array_new_with_free_func((GDestroyNotify)patched_function_free);
 	build->added = g_ptr_array_new_with_free_func(g_free);
+	build->callbacks = g_ptr_array_new_with_free_func((GDestroyNotify)callback_info_free);
+	build->states = g_array_new(FALSE, FALSE, sizeof(KmState));
+	build->notes = g_ptr_array_new_with_free_func(g_free);
 	return build;
 }
 
@@ -242,15 +256,16 @@ static gboolean work_units(State *s, GError **error)
 	for (guint i = 0; i < s->units->len; i++) {
 		const KmUnit *unit = s->units->pdata[i];
 		km_progress_set(s->progress, "proving and comparing %s (%u of %u)", unit->source, i + 1, s->units->len);
-		KmUnitWork *work = km_unit_work_new(s->kernel, s->image, unit, error);
+		KmUnitWork *work = km_unit_work_new(s->kernel, s->image, unit, s->result->notes, error);
 		if (!work)
 			return FALSE;
 		g_ptr_array_add(s->works, work);
 		s->result->compared += km_match_compared(work->match);
-		if (!km_unit_work_hooks(work, s->hooks, s->result->functions, error))
+		if (!km_unit_work_hooks(work, s->contents.hooks, s->result->functions, error) ||
+		    !km_unit_work_callbacks(work, &s->contents, error))
 			return FALSE;
 	}
-	if (s->hooks->len)
+	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
 		    "nothing to patch: the code of all %u touched unit(s) stays the same", s->units->len);
@@ -284,6 +299,33 @@ static void list_added(State *s, const KmUnitWork *work)
 		}
 }
 
+/* What the kernel will point at: from the units' objects to the module's. */
+static void move_to_link(State *s)
+{
+	for (guint i = 0; i < s->contents.hooks->len; i++) {
+		KmHook *hook = s->contents.hooks->pdata[i];
+		hook->replacement = g_hash_table_lookup(s->link->moved, hook->replacement);
+	}
+	for (guint i = 0; i < s->contents.callbacks->len; i++) {
+		KmCallback *callback = s->contents.callbacks->pdata[i];
+		callback->function = g_hash_table_lookup(s->link->moved, callback->function);
+	}
+}
+
+static void list_callbacks(State *s)
+{
+	for (guint i = 0; i < s->contents.callbacks->len; i++) {
+		const KmCallback *callback = s->contents.callbacks->pdata[i];
+		KmCallbackInfo *info = g_new0(KmCallbackInfo, 1);
+		info->object = g_strdup(callback->object);
+		info->kind = km_callback_kind_name(callback->kind);
+		info->name = g_strdup(callback->function->name);
+		info->source = g_strdup(callback->source);
+		g_ptr_array_add(s->result->callbacks, info);
+	}
+	g_array_append_vals(s->result->states, s->contents.states->data, s->contents.states->len);
+}
+
 static gboolean link_units(State *s, GError **error)
 {
 	KmObject *template_object = km_object_read(s->tools->template_object, error);
@@ -302,11 +344,9 @@ static gboolean link_units(State *s, GError **error)
 		list_added(s, work);
 	}
 	km_link_join(s->link, definitions);
-	for (guint i = 0; i < s->hooks->len; i++) {
-		KmHook *hook = s->hooks->pdata[i];
-		hook->replacement = g_hash_table_lookup(s->link->moved, hook->replacement);
-	}
-	return km_hooks_write(s->link->object, &s->layout, s->hooks, !s->options->no_replace, error);
+	move_to_link(s);
+	list_callbacks(s);
+	return km_hooks_write(s->link->object, &s->layout, &s->contents, error);
 }
 
 static gboolean explain(State *s, GError **error)
@@ -356,9 +396,8 @@ static gboolean emit(State *s, GError **error)
 		.kernel = s->kernel,
 		.layout = &s->layout,
 		.refs = s->link->refs,
-		.hooks = s->hooks,
+		.contents = &s->contents,
 		.name = s->result->module_name,
-		.replace = !s->options->no_replace,
 	};
 	g_free(object->path);
 	object->path = g_strdup(s->result->output);
@@ -402,12 +441,43 @@ KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *p
 	g_auto(State) s = { .kernel = kernel, .options = options, .progress = progress };
 	s.result = new_result();
 	s.works = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_work_free);
-	s.hooks = g_ptr_array_new_with_free_func((GDestroyNotify)km_hook_free);
+	km_contents_init(&s.contents);
+	s.contents.replace = !options->no_replace;
 	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
 		      make_units(&s, error) && compile(&s, error) && work_units(&s, error) && link_units(&s, error) &&
 		      explain(&s, error) && emit(&s, error);
 	ok = keep_workdir(&s, ok ? error : NULL) && ok;
 	return ok ? g_steal_pointer(&s.result) : NULL;
+}
+
+static json_t *callbacks_to_json(const KmBuild *build)
+{
+	json_t *list = json_array();
+	for (guint i = 0; i < build->callbacks->len; i++) {
+		const KmCallbackInfo *c = build->callbacks->pdata[i];
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "object", c->object, "kind", c->kind,
+						      "name", c->name, "source", c->source));
+	}
+	return list;
+}
+
+static json_t *states_to_json(const KmBuild *build)
+{
+	json_t *list = json_array();
+	for (guint i = 0; i < build->states->len; i++) {
+		const KmState *state = &g_array_index(build->states, KmState, i);
+		json_array_append_new(list, json_pack("{s:I, s:I}", "id", (json_int_t)state->id, "version",
+						      (json_int_t)state->version));
+	}
+	return list;
+}
+
+static json_t *strings_to_json(const GPtrArray *strings)
+{
+	json_t *list = json_array();
+	for (guint i = 0; i < strings->len; i++)
+		json_array_append_new(list, json_string(strings->pdata[i]));
+	return list;
 }
 
 json_t *km_build_to_json(const KmBuild *build)
@@ -422,13 +492,12 @@ json_t *km_build_to_json(const KmBuild *build)
 				      json_pack("{s:s, s:s, s:i, s:s, s:o}", "object", f->object, "name", f->name,
 						"sympos", (int)f->sympos, "source", f->source, "reasons", reasons));
 	}
-	json_t *added = json_array();
-	for (guint i = 0; i < build->added->len; i++)
-		json_array_append_new(added, json_string(build->added->pdata[i]));
 	/* A file name need not be UTF-8, JSON must be. */
 	g_autofree char *output = g_utf8_make_valid(build->output, -1);
-	json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:i, s:i}", "output", output, "module", build->module_name,
-				 "functions", functions, "added", added, "compared", (int)build->compared, "references",
+	json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i}", "output", output, "module",
+				 build->module_name, "functions", functions, "added", strings_to_json(build->added),
+				 "callbacks", callbacks_to_json(build), "states", states_to_json(build), "notes",
+				 strings_to_json(build->notes), "compared", (int)build->compared, "references",
 				 (int)build->references);
 	if (build->stories)
 		json_object_set_new(json, "units", km_stories_to_json(build->stories));

@@ -219,6 +219,28 @@ static void add_namespaces(const KmObject *object, const KmEmit *emit, KmSection
 		add_info(modinfo, "import_ns", names->pdata[i]);
 }
 
+/* What the klp_patch consists of, in words. */
+static void add_contents(KmSection *modinfo, const KmContents *contents)
+{
+	add_info(modinfo, "kmend_replace", contents->replace ? "Y" : "N");
+	for (guint i = 0; i < contents->hooks->len; i++) {
+		const KmHook *hook = contents->hooks->pdata[i];
+		g_autofree char *value = g_strdup_printf("%s:%s,%u", hook->object, hook->name, hook->sympos);
+		add_info(modinfo, "kmend_func", value);
+	}
+	for (guint i = 0; i < contents->callbacks->len; i++) {
+		const KmCallback *callback = contents->callbacks->pdata[i];
+		g_autofree char *value = g_strdup_printf(
+			"%s:%s,%s", callback->object, km_callback_kind_name(callback->kind), callback->function->name);
+		add_info(modinfo, "kmend_callback", value);
+	}
+	for (guint i = 0; i < contents->states->len; i++) {
+		const KmState *state = &g_array_index(contents->states, KmState, i);
+		g_autofree char *value = g_strdup_printf("%" G_GUINT64_FORMAT ",%u", state->id, state->version);
+		add_info(modinfo, "kmend_state", value);
+	}
+}
+
 static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **error)
 {
 	KmSection *modinfo = km_object_find_section(object, ".modinfo");
@@ -230,12 +252,7 @@ static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **err
 	add_info(modinfo, "name", emit->name);
 	add_namespaces(object, emit, modinfo);
 	add_info(modinfo, "kmend", KMEND_VERSION);
-	add_info(modinfo, "kmend_replace", emit->replace ? "Y" : "N");
-	for (guint i = 0; i < emit->hooks->len; i++) {
-		const KmHook *hook = emit->hooks->pdata[i];
-		g_autofree char *value = g_strdup_printf("%s:%s,%u", hook->object, hook->name, hook->sympos);
-		add_info(modinfo, "kmend_func", value);
-	}
+	add_contents(modinfo, emit->contents);
 	return TRUE;
 }
 

@@ -12,9 +12,8 @@ typedef struct {
 	KmKernel *kernel;
 	const KmLayout *layout;
 	GHashTable *refs; /* KmLink.refs */
-	const GPtrArray *hooks; /* of KmHook: written into modinfo, so that inspect can tell */
+	const KmContents *contents; /* written into modinfo, so that inspect can tell */
 	const char *name; /* module name */
-	gboolean replace; /* written into modinfo likewise */
 } KmEmit;
 
 /*

@@ -15,6 +15,31 @@ typedef struct {
 
 void km_hook_free(KmHook *hook);
 
-/* Add the structures for hooks (array of KmHook) and define the template's patch symbol as them. */
-gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const GPtrArray *hooks, gboolean replace,
-			GError **error);
+/* One function that the kernel calls when the patch goes in or out of object. */
+typedef struct {
+	char *object; /* "vmlinux" or a module */
+	KmCallbackKind kind;
+	char *source; /* unit */
+	KmSymbol *function; /* in the module under construction */
+} KmCallback;
+
+void km_callback_free(KmCallback *callback);
+
+/* What a klp_patch consists of. */
+typedef struct {
+	GPtrArray *hooks; /* of KmHook */
+	GPtrArray *callbacks; /* of KmCallback: at most one of a kind for an object */
+	GArray *states; /* of KmState: at most one of an id */
+	gboolean replace; /* earlier live patches */
+} KmContents;
+
+void km_contents_init(KmContents *contents);
+void km_contents_clear(KmContents *contents);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KmContents, km_contents_clear)
+
+/* Add one; takes callback. Refused: a second of its kind for its object; another version of a state. */
+gboolean km_contents_add_callback(KmContents *contents, KmCallback *callback, GError **error);
+gboolean km_contents_add_state(KmContents *contents, const KmState *state, const char *source, GError **error);
+
+/* Add the structures for contents and define the template's patch symbol as them. */
+gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const KmContents *contents, GError **error);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "base/progress.h"
+#include "diff/author.h"
 #include "kernel/kernel.h"
 
 typedef struct {
@@ -26,10 +27,20 @@ typedef struct {
 } KmPatchedFunction;
 
 typedef struct {
+	char *object; /* "vmlinux" or the module */
+	const char *kind; /* "pre_patch" ... */
+	char *name;
+	char *source; /* unit */
+} KmCallbackInfo;
+
+typedef struct {
 	char *output;
 	char *module_name;
 	GPtrArray *functions; /* of KmPatchedFunction: replaced in the kernel */
 	GPtrArray *added; /* of char*: new functions and data inside the module */
+	GPtrArray *callbacks; /* of KmCallbackInfo */
+	GArray *states; /* of KmState */
+	GPtrArray *notes; /* of char*: what the patch asks for without effect */
 	guint compared; /* functions of the originals proved equal to the running code */
 	guint references; /* livepatch relocations' distinct symbols */
 	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */

@@ -48,8 +48,11 @@ static const char source[] =
 	"	sizeof(struct klp_func), offsetof(struct klp_func, old_name), offsetof(struct klp_func, new_func),\n"
 	"	offsetof(struct klp_func, old_sympos),\n"
 	"	sizeof(struct klp_object), offsetof(struct klp_object, name), offsetof(struct klp_object, funcs),\n"
+	"	offsetof(struct klp_object, callbacks.pre_patch), offsetof(struct klp_object, callbacks.post_patch),\n"
+	"	offsetof(struct klp_object, callbacks.pre_unpatch), offsetof(struct klp_object, callbacks.post_unpatch),\n"
+	"	sizeof(struct klp_state), offsetof(struct klp_state, id), offsetof(struct klp_state, version),\n"
 	"	sizeof(struct klp_patch), offsetof(struct klp_patch, mod), offsetof(struct klp_patch, objs),\n"
-	"	offsetof(struct klp_patch, replace),\n"
+	"	offsetof(struct klp_patch, states), offsetof(struct klp_patch, replace),\n"
 	"};\n";
 
 const char *km_template_source(void)

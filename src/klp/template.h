@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "diff/author.h"
 #include "elf/object.h"
 
 /* C text of the template. */
@@ -16,8 +17,9 @@ typedef struct {
 	guint32 module_size, module_name, module_name_len;
 	guint32 version_size, version_crc, version_name;
 	guint32 func_size, func_old_name, func_new_func, func_old_sympos;
-	guint32 object_size, object_name, object_funcs;
-	guint32 patch_size, patch_mod, patch_objs, patch_replace;
+	guint32 object_size, object_name, object_funcs, object_callbacks[KM_N_CALLBACKS];
+	guint32 state_size, state_id, state_version;
+	guint32 patch_size, patch_mod, patch_objs, patch_states, patch_replace;
 } KmLayout;
 
 /* Read the layout out of the compiled template. */

@@ -18,6 +18,7 @@ void km_unit_work_free(KmUnitWork *work)
 	g_clear_pointer(&work->plain_twins, g_hash_table_unref);
 	g_clear_pointer(&work->carried, g_hash_table_unref);
 	g_clear_pointer(&work->diff, km_diff_free);
+	g_clear_pointer(&work->author, km_author_free);
 	g_clear_pointer(&work->match, km_match_free);
 	km_object_free(work->module);
 	km_object_free(work->patched);
@@ -52,8 +53,9 @@ static void forget_overridden(KmUnitWork *work)
 		const KmChange *change = work->diff->functions->pdata[i];
 		if (change->status != KM_CHANGED || !is_overridden(work, change->name))
 			continue;
-		g_ptr_array_add(work->diff->ignored,
-				g_strdup_printf("%s is weak, and this kernel has another definition of it", change->name));
+		g_ptr_array_add(
+			work->diff->ignored,
+			g_strdup_printf("%s is weak, and this kernel has another definition of it", change->name));
 		g_ptr_array_remove_index(work->diff->functions, i);
 	}
 }
@@ -89,15 +91,19 @@ static gboolean read_objects(KmUnitWork *work, GError **error)
 	       (work->patched = read_object(unit, unit->patched, error));
 }
 
-KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GError **error)
+KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GPtrArray *notes,
+			     GError **error)
 {
 	g_autoptr(KmUnitWork) work = g_new0(KmUnitWork, 1);
 	work->unit = unit;
-	if (!read_objects(work, error))
+	if (!read_objects(work, error) || !(work->author = km_author_take(work->patched, error)))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
 	work->diff = work->match ? km_diff_new(work->original, work->patched, TRUE, error) : NULL;
-	if (!work->diff || !check_refusals(work, error))
+	if (!work->diff)
+		return NULL;
+	km_author_apply(work->author, work->diff, notes);
+	if (!check_refusals(work, error))
 		return NULL;
 	forget_overridden(work);
 	work->plain_twins = km_plain_twins(work->original, work->plain);
@@ -175,5 +181,33 @@ gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray 
 		g_ptr_array_add(hooks, hook);
 		add_function(functions, work, change, place);
 	}
+	return TRUE;
+}
+
+gboolean km_unit_work_callbacks(const KmUnitWork *work, KmContents *contents, GError **error)
+{
+	for (guint kind = 0; kind < KM_N_CALLBACKS; kind++) {
+		const KmSymbol *function = work->author->callbacks[kind];
+		KmSymbol *extracted = function && work->extracted ? extracted_symbol(work, function) : NULL;
+		if (!function)
+			continue;
+		if (!extracted)
+			return km_refuse(
+				error,
+				"%s: the %s callback %s is a function of the kernel itself, and the kernel would "
+				"have to find it first; name a new function that calls it",
+				work->unit->source, km_callback_kind_name(kind), function->name);
+		KmCallback *callback = g_new0(KmCallback, 1);
+		callback->object = g_strdup(work->unit->owner);
+		callback->kind = kind;
+		callback->source = g_strdup(work->unit->source);
+		callback->function = extracted;
+		if (!km_contents_add_callback(contents, callback, error))
+			return FALSE;
+	}
+	for (guint i = 0; i < work->author->states->len; i++)
+		if (!km_contents_add_state(contents, &g_array_index(work->author->states, KmState, i),
+					   work->unit->source, error))
+			return FALSE;
 	return TRUE;
 }

@@ -2,6 +2,7 @@
 /* One unit on its way from three object files to its extracted part: proof, diff, extraction, hooks. */
 #pragma once
 
+#include "diff/author.h"
 #include "kernel/unit.h"
 #include "klp/hooks.h"
 #include "klp/klp.h"
@@ -12,6 +13,7 @@ typedef struct {
 	KmObject *original, *plain, *patched;
 	KmObject *module; /* the stock module, or NULL */
 	KmMatch *match;
+	KmAuthor *author; /* what the patch says to us */
 	KmDiff *diff;
 	KmObject *extracted; /* NULL when nothing of this unit changes at run time */
 	GHashTable *carried; /* functions that need no entry of their own, km_carry() */
@@ -19,8 +21,9 @@ typedef struct {
 	KmRefContext context; /* points into all of the above */
 } KmUnitWork;
 
-/* Read, prove, compare, extract. Refused with every reason the unit gives. */
-KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GError **error);
+/* Read, prove, compare, extract. Refused with every reason the unit gives. notes (of char*): what the author asked for in vain. */
+KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GPtrArray *notes,
+			     GError **error);
 void km_unit_work_free(KmUnitWork *work);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnitWork, km_unit_work_free)
 
@@ -29,3 +32,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnitWork, km_unit_work_free)
  * KmPatchedFunction to functions for each. Refused: a changed function without a patchable entry.
  */
 gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray *functions, GError **error);
+
+/* The same for callbacks, which the unit's own object gets, and for states. Refused: a callback that is not the patch's own code. */
+gboolean km_unit_work_callbacks(const KmUnitWork *work, KmContents *contents, GError **error);
