@@ -10,7 +10,7 @@ typedef struct {
 	char *kernel, *log;
 	char **probes, **load, **load_later, **files, **modules;
 	int stress, timeout, memory;
-	gboolean json, quiet;
+	gboolean each, json, quiet;
 } Arguments;
 
 static void arguments_clear(Arguments *a)
@@ -36,6 +36,8 @@ static gboolean parse(int argc, char **argv, Arguments *a, GError **error)
 		{ "load-later", 0, 0, G_OPTION_ARG_STRING_ARRAY, &a->load_later,
 		  "Stock module loaded after the live patch", "MODULE" },
 		{ "file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &a->files, "File put into / of the VM", "PATH" },
+		{ "each", 0, 0, G_OPTION_ARG_NONE, &a->each,
+		  "Load and remove each live patch by itself, with the modules it patches", NULL },
 		{ "stress", 0, 0, G_OPTION_ARG_INT, &a->stress, "Also N load/remove cycles under load", "N" },
 		{ "timeout", 0, 0, G_OPTION_ARG_INT, &a->timeout, "Deadline for the whole VM", "SECONDS" },
 		{ "memory", 0, 0, G_OPTION_ARG_INT, &a->memory, "Memory of the VM", "MiB" },
@@ -48,7 +50,9 @@ static gboolean parse(int argc, char **argv, Arguments *a, GError **error)
 	if (!km_cmd_parse(&argc, &argv, "MODULE.ko...", "Tries live patches in a VM that runs the very kernel.",
 			  entries, error))
 		return FALSE;
-	const char *wrong = !a->modules					? "no live patch given"
+	const char *wrong = !a->modules ? "no live patch given"
+			    : a->each && (a->probes || a->stress || a->load_later)
+				    ? "--each goes with neither --run, --load-later nor --stress"
 			    : a->stress < 0 || a->timeout < 0		? "a number must not be negative"
 			    : a->memory && a->memory < 128		? "--memory must be at least 128"
 			    : a->memory > 1048576 || a->stress > 100000 ? "a number is too large"
@@ -88,8 +92,18 @@ static void print_probe(const KmProbe *probe)
 	print_again("removed", probe->removed, probe->before);
 }
 
+static void print_each(const KmEach *each)
+{
+	static const char *const words[] = { "pass", "FAIL", "not reached" };
+	printf("%s: %s%s%s\n", each->module, words[each->result], each->why ? ": " : "", each->why ? each->why : "");
+	for (guint i = 0; i < each->absent->len; i++)
+		printf("  without the module %s\n", (const char *)each->absent->pdata[i]);
+}
+
 static void print_report(const KmVerdict *verdict)
 {
+	for (guint i = 0; verdict->each && i < verdict->each->len; i++)
+		print_each(verdict->each->pdata[i]);
 	for (guint i = 0; i < verdict->probes->len; i++)
 		print_probe(verdict->probes->pdata[i]);
 	if (verdict->problems->len)
@@ -128,6 +142,7 @@ gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error)
 		.load = (const char *const *)a.load,
 		.load_later = (const char *const *)a.load_later,
 		.files = (const char *const *)a.files,
+		.each = a.each,
 		.stress = (guint)a.stress,
 		.timeout = (guint)a.timeout,
 		.memory = (guint)a.memory,

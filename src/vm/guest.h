@@ -15,6 +15,9 @@
  *   disable/NAME remove/NAME  status; text: what the shell or rmmod said
  *   cycle                     text: load/remove cycles done
  *   stress                    status; text: cycles done
+ *   target/NAME               status: insmod of a stock module that the live patch NAME patches; text: its name, what insmod said
+ *   part/NAME                 text: what the kernel logged while the live patch NAME came and went
+ *   each/NAME                 status 1: a step failed; text: the taint bits before and after
  *   log                       text: the kernel log
  *   end                       nothing follows
  */

@@ -20,7 +20,7 @@ ln -sf /proc/self/fd /dev/fd
 ifconfig lo up 2>/dev/null
 hostname kmend
 
-# NONCE, RESULTS (device), STALL (seconds), PROBE_LIMIT (seconds), OUTPUT_LIMIT (bytes), STRESS (cycles)
+# NONCE, RESULTS (device), STALL (seconds), PROBE_LIMIT (seconds), OUTPUT_LIMIT (bytes), STRESS (cycles), EACH (1: one by one)
 . /kmend/config
 exec 3<>"$RESULTS"
 stty raw -echo <&3
@@ -191,6 +191,36 @@ stress() {
 	kill $jobs_started 2>/dev/null
 }
 
+# What the live patch patches is loaded first: without it only the code for the rest of the kernel is tried. A driver may
+# well refuse to load where its hardware is missing; that is not the live patch's doing.
+insert_targets() {
+	for t in $(cat "/kmend/target/$1"); do
+		[ -d "/sys/module/$t" ] && continue
+		timeout 60 insmod "/kmend/stock/$t.ko" >$O.target 2>&1 3>&-
+		status=$?
+		[ $status = 0 ] && continue
+		{ echo "$t"; cat $O.target; } >$O
+		answer "target/$1" 1 $O
+	done
+}
+
+# Each live patch by itself. The log is cleared before, so that what is in it belongs to this one.
+each() {
+	for name in $(cat /kmend/patches); do
+		insert_targets "$name"
+		dmesg -c >/dev/null
+		before=$(cat /proc/sys/kernel/tainted)
+		bad=0
+		load_patch "$name" || bad=1
+		unload_patch "$name" || bad=2
+		dmesg -c >$O
+		answer "part/$name" 0 $O
+		say "each/$name" $bad "$before $(cat /proc/sys/kernel/tainted)"
+		# With one that cannot be removed the next could not be judged.
+		[ $bad = 2 ] && break
+	done
+}
+
 taint() {
 	say "taint/$1" 0 "$(cat /proc/sys/kernel/tainted)"
 }
@@ -204,6 +234,10 @@ main() {
 	taint before
 	echo "kmend $NONCE: from here on everything counts" >/dev/kmsg
 	say mark 0
+	if [ "$EACH" = 1 ]; then
+		each
+		return
+	fi
 	load_all || failed=1
 	[ -n "$failed" ] || insert_stock later
 	probes after

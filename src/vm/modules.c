@@ -24,6 +24,7 @@ void km_vm_module_free(KmVmModule *module)
 	g_free(module->vermagic);
 	g_strfreev(module->depends);
 	g_strfreev(module->softdeps);
+	g_strfreev(module->targets);
 	g_free(module);
 }
 
@@ -108,6 +109,20 @@ static char **softdeps_before(char **earlier, const char *text)
 	return g_strv_builder_end(names);
 }
 
+/* "OBJECT:NAME,POSITION", one for each replaced function: the object, if it is a module that was not named before. */
+static void take_target(KmVmModule *module, const char *value)
+{
+	g_autofree char *given = g_strndup(value, strcspn(value, ":"));
+	g_autofree char *name = spell(given);
+	if (!*name || !strcmp(name, "vmlinux") || g_strv_contains((const char *const *)module->targets, name))
+		return;
+	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+	g_strv_builder_addv(names, (const char **)module->targets);
+	g_strv_builder_add(names, name);
+	g_strfreev(module->targets);
+	module->targets = g_strv_builder_end(names);
+}
+
 static void take_tag(KmVmModule *module, const char *tag)
 {
 	const char *value = strchr(tag, '=');
@@ -127,6 +142,8 @@ static void take_tag(KmVmModule *module, const char *tag)
 		char **names = softdeps_before(module->softdeps, value);
 		g_strfreev(module->softdeps);
 		module->softdeps = names;
+	} else if (g_str_has_prefix(tag, "kmend_func=")) {
+		take_target(module, value);
 	} else if (!strcmp(tag, "livepatch=Y")) {
 		module->livepatch = TRUE;
 	}
@@ -172,6 +189,7 @@ KmVmModule *km_vm_module_read(const char *path, GError **error)
 	module->vermagic = g_strdup("");
 	module->depends = g_new0(char *, 1);
 	module->softdeps = g_new0(char *, 1);
+	module->targets = g_new0(char *, 1);
 	module->data = read_plain(path, error);
 	if (!module->data || !read_modinfo(module, error) || !check_name(module, error))
 		return NULL;

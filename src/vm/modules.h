@@ -11,6 +11,7 @@ typedef struct {
 	char *vermagic; /* "" when the module has none */
 	char **depends; /* names; never NULL */
 	char **softdeps; /* names wanted before it if they exist; never NULL */
+	char **targets; /* names of the modules a live patch of kmend patches; never NULL */
 	gboolean livepatch; /* .modinfo says livepatch=Y */
 } KmVmModule;
 

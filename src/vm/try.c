@@ -24,6 +24,8 @@ typedef struct {
 	GPtrArray *patches; /* of KmVmModule, in the order of loading */
 	GPtrArray *first; /* of KmVmModule: stock, loaded before */
 	GPtrArray *later; /* of KmVmModule: stock, loaded after */
+	GPtrArray *targets; /* of KmVmModule: stock, loaded before the one live patch that patches them */
+	GHashTable *target_names; /* live patch's name -> text: those it needs, in the order of loading, one a line */
 	char *nonce;
 	guint timeout;
 	gboolean accelerated;
@@ -35,6 +37,8 @@ static void job_clear(Job *job)
 	g_clear_pointer(&job->patches, g_ptr_array_unref);
 	g_clear_pointer(&job->first, g_ptr_array_unref);
 	g_clear_pointer(&job->later, g_ptr_array_unref);
+	g_clear_pointer(&job->targets, g_ptr_array_unref);
+	g_clear_pointer(&job->target_names, g_hash_table_unref);
 	g_clear_pointer(&job->nonce, g_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
@@ -110,6 +114,37 @@ static void drop_loaded(Job *job)
 	}
 }
 
+/* The modules that a live patch patches, and what they need. */
+static gboolean gather_targets(Job *job, const KmVmIndex *index, const KmVmModule *patch, GError **error)
+{
+	g_autoptr(GPtrArray) order = new_modules();
+	g_autoptr(GString) names = g_string_new(NULL);
+	if (!resolve_all(index, (const char *const *)patch->targets, order, error)) {
+		g_prefix_error(error, "%s: ", patch->path);
+		return FALSE;
+	}
+	while (order->len) {
+		KmVmModule *module = g_ptr_array_steal_index(order, 0);
+		g_string_append_printf(names, "%s\n", module->name);
+		if (has_module(job->first, module->name) || has_module(job->targets, module->name))
+			km_vm_module_free(module);
+		else
+			g_ptr_array_add(job->targets, module);
+	}
+	g_hash_table_insert(job->target_names, patch->name, g_string_free(g_steal_pointer(&names), FALSE));
+	return TRUE;
+}
+
+static gboolean gather_all_targets(Job *job, const KmVmIndex *index, GError **error)
+{
+	job->targets = new_modules();
+	job->target_names = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+	for (guint i = 0; job->options->each && i < job->patches->len; i++)
+		if (!gather_targets(job, index, job->patches->pdata[i], error))
+			return FALSE;
+	return TRUE;
+}
+
 static gboolean gather_modules(Job *job, GError **error)
 {
 	g_autoptr(KmVmIndex) index = km_vm_index_new(job->kernel->modules, error);
@@ -130,7 +165,7 @@ static gboolean gather_modules(Job *job, GError **error)
 	    !resolve_all(index, job->options->load_later, job->later, error))
 		return FALSE;
 	drop_loaded(job);
-	return TRUE;
+	return gather_all_targets(job, index, error);
 }
 
 /* The modules' files below dir, and a list of their names in the order of loading. */
@@ -149,6 +184,19 @@ static gboolean add_modules(KmInitramfs *ramfs, const GPtrArray *modules, const 
 	}
 	g_autofree char *path = g_strconcat("kmend/", list, NULL);
 	return km_initramfs_add_text(ramfs, path, 0644, names->str, error);
+}
+
+static gboolean add_targets(const Job *job, KmInitramfs *ramfs, GError **error)
+{
+	GHashTableIter iter;
+	gpointer name, text;
+	g_hash_table_iter_init(&iter, job->target_names);
+	while (g_hash_table_iter_next(&iter, &name, &text)) {
+		g_autofree char *path = g_strconcat("kmend/target/", name, NULL);
+		if (!km_initramfs_add_text(ramfs, path, 0644, text, error))
+			return FALSE;
+	}
+	return add_modules(ramfs, job->targets, "stock", "targets", error);
 }
 
 static gboolean add_unpatches(const Job *job, KmInitramfs *ramfs, GError **error)
@@ -174,10 +222,10 @@ static gboolean add_probes(const Job *job, KmInitramfs *ramfs, GError **error)
 /* Bounds inside the guest lie within the deadline outside, so that the guest can still tell what it waited for. */
 static gboolean add_config(const Job *job, KmInitramfs *ramfs, GError **error)
 {
-	g_autofree char *text =
-		g_strdup_printf("NONCE=%s\nRESULTS=%s\nSTALL=%u\nPROBE_LIMIT=%u\nOUTPUT_LIMIT=%u\nSTRESS=%u\n",
-				job->nonce, job->machine->results, CLAMP(job->timeout / 5, 5, 60),
-				CLAMP(job->timeout / 5, 5, 60), (guint)OUTPUT_LIMIT, job->options->stress);
+	g_autofree char *text = g_strdup_printf(
+		"NONCE=%s\nRESULTS=%s\nSTALL=%u\nPROBE_LIMIT=%u\nOUTPUT_LIMIT=%u\nSTRESS=%u\nEACH=%d\n", job->nonce,
+		job->machine->results, CLAMP(job->timeout / 5, 5, 60), CLAMP(job->timeout / 5, 5, 60),
+		(guint)OUTPUT_LIMIT, job->options->stress, job->options->each);
 	return km_initramfs_add_text(ramfs, "kmend/config", 0644, text, error);
 }
 
@@ -224,8 +272,8 @@ static gboolean make_initramfs(const Job *job, const char *out, GError **error)
 	       add_config(job, ramfs, error) && add_probes(job, ramfs, error) &&
 	       add_modules(ramfs, job->patches, "patch", "patches", error) && add_unpatches(job, ramfs, error) &&
 	       add_modules(ramfs, job->first, "stock", "first", error) &&
-	       add_modules(ramfs, job->later, "stock", "later", error) && add_files(job, ramfs, error) &&
-	       km_initramfs_write(ramfs, out, error);
+	       add_modules(ramfs, job->later, "stock", "later", error) && add_targets(job, ramfs, error) &&
+	       add_files(job, ramfs, error) && km_initramfs_write(ramfs, out, error);
 }
 
 /* Under emulation a boot takes some ten seconds, a cycle a few: the kernel looks at a transition once a second. */
@@ -233,7 +281,8 @@ static guint default_timeout(const Job *job)
 {
 	guint boot = job->accelerated ? 120 : 300;
 	guint cycle = job->accelerated ? 4 : 10;
-	return boot + MIN(job->options->stress, 1000000u) * cycle;
+	guint cycles = MIN(job->options->stress, 1000000u) + (job->options->each ? job->patches->len : 0);
+	return boot + cycles * cycle;
 }
 
 /* Keep the serial log where the user asked, else beside the module, else (unwritable) in the current directory. */
@@ -267,7 +316,8 @@ static KmVerdict *run(Job *job, const char *initrd, KmProgress *progress, GError
 	};
 	if (!km_vm_run(&vm, progress, error))
 		return NULL;
-	KmVerdict *verdict = km_verdict_new(&vm, job->options->probes);
+	KmVerdict *verdict =
+		job->options->each ? km_verdict_each(&vm, job->patches) : km_verdict_new(&vm, job->options->probes);
 	if (!verdict->pass)
 		verdict->log_path = keep_log(job, &vm);
 	return verdict;

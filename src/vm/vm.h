@@ -13,6 +13,7 @@ typedef struct {
 	const char *const *load;	/* stock modules (names) loaded first, with dependencies; NULL-ended, may be NULL */
 	const char *const *load_later;	/* stock modules loaded after the live patch */
 	const char *const *files;	/* host files put into / of the VM under their base name (programs for probes) */
+	gboolean each;			/* load and remove each live patch by itself, one after the other; no probes */
 	guint stress;			/* load/remove cycles under load; 0: none */
 	guint timeout;			/* seconds for the whole VM; 0: default, generous under emulation */
 	guint memory;			/* MiB; 0: default */
@@ -23,10 +24,21 @@ typedef struct {
 	char *command, *before, *after, *removed;	/* outputs, exit status appended as a line "[exit N]" when not 0 */
 } KmProbe;
 
+typedef enum { KM_EACH_PASS, KM_EACH_FAIL, KM_EACH_UNREACHED } KmEachResult;
+
+/* One live patch of several that are tried by themselves in one VM. */
+typedef struct {
+	char *module;
+	KmEachResult result;
+	char *why;		/* of a failure; NULL else */
+	GPtrArray *absent;	/* of char*: modules it patches that did not load in the VM, with insmod's words */
+} KmEach;
+
 typedef struct {
 	gboolean pass;
 	char *why;		/* NULL when passed */
 	GPtrArray *probes;	/* of KmProbe */
+	GPtrArray *each;	/* of KmEach, in the order of loading; NULL when they were tried together */
 	GPtrArray *problems;	/* of char*: lines of the kernel log that fail the verdict */
 	GPtrArray *log;		/* of char*: the kernel log */
 	char *log_path;		/* kept serial log, or NULL */

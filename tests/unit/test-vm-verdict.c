@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vm/guest.h"
+#include "vm/modules.h"
 #include "vm/verdict.h"
 
 #define TAG "#kmend:n1 "
@@ -143,6 +144,63 @@ static void test_dead(void)
 	g_assert_null(((KmProbe *)v->probes->pdata[0])->before);
 }
 
+/* Five live patches in one VM: good, not taken, complained about, the one the machine died of, and the one after it. */
+static KmVerdict *judge_each(const char *answers, KmVmEnd end, const char *console)
+{
+	KmVmModule modules[] = { { .name = (char *)"a" },
+				 { .name = (char *)"b" },
+				 { .name = (char *)"c" },
+				 { .name = (char *)"d" },
+				 { .name = (char *)"e" } };
+	g_autoptr(GPtrArray) patches = g_ptr_array_new();
+	for (gsize i = 0; i < G_N_ELEMENTS(modules); i++)
+		g_ptr_array_add(patches, &modules[i]);
+	KmVm vm = { .nonce = "n1", .end = end, .seconds = 7, .console = (char *)console };
+	vm.answers = parse(answers);
+	KmVerdict *verdict = km_verdict_each(&vm, patches);
+	g_ptr_array_unref(vm.answers);
+	return verdict;
+}
+
+#define EACH_BAD                                                                                                       \
+	TAG "boot 0 0\n\n" TAG "mark 0 0\n\n" TAG "target/a 1 7\nkvm\nno\n\n" TAG "load/a 0 0\n\n" TAG                 \
+	    "part/a 0 0\n\n" TAG "each/a 0 7\n0 45056\n" TAG "load/b 1 3\nbad\n" TAG "part/b 0 0\n\n" TAG              \
+	    "each/b 1 11\n45056 45056\n" TAG "part/c 0 19\n[ 2.0] WARNING: x\n\n\n" TAG                                \
+	    "each/c 0 11\n45056 45568\n" TAG "load/d 0 0\n\n"
+
+static void test_each(void)
+{
+	g_autoptr(KmVerdict) v = judge_each(EACH_BAD, KM_VM_EXITED, MARK "[ 3.0] Kernel panic - not syncing: d\n");
+	static const KmEachResult results[] = { KM_EACH_PASS, KM_EACH_FAIL, KM_EACH_FAIL, KM_EACH_UNREACHED,
+						KM_EACH_UNREACHED };
+	static const char *const whys[] = { NULL, "b: the kernel did not take", "the kernel complains: [ 2.0] WARNING",
+					    NULL, NULL };
+	g_assert_cmpuint(v->each->len, ==, G_N_ELEMENTS(results));
+	for (guint i = 0; i < v->each->len; i++) {
+		const KmEach *each = v->each->pdata[i];
+		g_assert_cmpint(each->result, ==, results[i]);
+		g_assert_true(whys[i] ? each->why && g_str_has_prefix(each->why, whys[i]) : !each->why);
+	}
+	const KmEach *first = v->each->pdata[0];
+	g_assert_cmpuint(first->absent->len, ==, 1);
+	g_assert_cmpstr(first->absent->pdata[0], ==, "kvm no");
+	g_assert_nonnull(strstr(v->why, "panicked"));
+	json_t *json = km_verdict_to_json(v);
+	g_assert_cmpuint(json_array_size(json_object_get(json, "each")), ==, 5);
+	json_decref(json);
+}
+
+static void test_each_taint(void)
+{
+	g_autoptr(KmVerdict) v = judge_each(TAG "part/a 0 0\n\n" TAG "each/a 0 9\n0 1048575\n" TAG "part/b 0 0\n\n" TAG
+						"each/b 0 7\n0 45056\n" TAG "part/c 0 0\n\n" TAG "each/c 2 3\n0 0\n",
+					    KM_VM_DONE, MARK);
+	g_assert_nonnull(strstr(((KmEach *)v->each->pdata[0])->why, "tainted"));
+	g_assert_cmpint(((KmEach *)v->each->pdata[1])->result, ==, KM_EACH_PASS);
+	g_assert_cmpint(((KmEach *)v->each->pdata[2])->result, ==, KM_EACH_FAIL);
+	g_assert_true(g_str_has_prefix(v->why, "4 of 5 live patches did not pass"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -153,5 +211,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/vm/verdict/pass", test_pass);
 	g_test_add_func("/vm/verdict/fail", test_fail);
 	g_test_add_func("/vm/verdict/dead", test_dead);
+	g_test_add_func("/vm/verdict/each", test_each);
+	g_test_add_func("/vm/verdict/each-taint", test_each_taint);
 	return g_test_run();
 }
