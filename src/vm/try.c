@@ -132,7 +132,7 @@ static gboolean gather_targets(Job *job, const KmVmIndex *index, const KmVmModul
 {
 	g_autoptr(GPtrArray) order = new_modules();
 	g_autoptr(GString) names = g_string_new(NULL);
-	if (!resolve_all(index, (const char *const *)patch->targets, order, error)) {
+	if (!resolve_all(index, patch->targets, order, error)) {
 		g_prefix_error(error, "%s: ", patch->path);
 		return FALSE;
 	}
