@@ -46,6 +46,43 @@ typedef struct {
 	gint64 was, now;
 } KmImmediate;
 
+/* Where control goes after an instruction. */
+typedef enum {
+	KM_FLOW_NEXT,
+	KM_FLOW_JUMP,		/* to a place; never on to the next instruction */
+	KM_FLOW_BRANCH,		/* to a place, or on */
+	KM_FLOW_CALL,		/* a function at a place, then on */
+	KM_FLOW_RETURN,
+} KmFlow;
+
+/* Which part of an instruction a relocation writes. */
+typedef enum {
+	KM_FIELD_NONE,
+	KM_FIELD_VALUE,		/* the value of an operand */
+	KM_FIELD_ADDRESS,	/* part of the address of memory */
+} KmField;
+
+/*
+ * What an instruction does with the values of general registers: enough to follow an address through a function. Bit n of a mask
+ * stands for the architecture's register n. Whatever is left out is said in odd.
+ */
+typedef struct {
+	guint size;		/* of the instruction in bytes; 0: it does not decode */
+	KmFlow flow;
+	gboolean direct;	/* flow goes to target rather than through a register or memory */
+	guint64 target;		/* offset in the section, when no relocation says it */
+	guint64 inputs;		/* registers whose values go into what is computed */
+	guint64 outputs;	/* registers that get what is computed */
+	guint64 kept;		/* of outputs: those that may keep their old value, in part or at all */
+	guint64 addresses;	/* registers that make the address of memory which is read or written */
+	gboolean computes;	/* that address is not used but computed (lea) */
+	gboolean loads;		/* memory goes into what is computed */
+	gboolean loads_pointer;	/* likewise, and it is as wide as a pointer */
+	gboolean stores;	/* what is computed goes to memory */
+	gboolean odd;		/* it does more with its inputs than is told here */
+	KmField field;		/* what the relocation asked about writes */
+} KmStep;
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -101,6 +138,16 @@ typedef struct KmArch {
 	 */
 	guint (*nop_over)(const guint8 *ours, const guint8 *theirs, gsize room);
 
+	/*
+	 * The instruction at offset of a text section, whose relocated field (if any) is at field (else G_MAXUINT64). reader is what
+	 * km_arch_reader_new() gave. NULL: addresses cannot be followed on this architecture.
+	 */
+	void (*step)(gpointer reader, const struct KmSection *section, guint64 offset, guint64 field, KmStep *step);
+	guint64 arguments;	/* registers that hold a call's arguments */
+	guint64 results;	/* registers that hold what it returns */
+	guint64 scratch;	/* registers whose values do not survive it */
+	const char *const *returns;	/* functions that are jumped to in order to return; NULL-ended, or NULL */
+
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);
 } KmArch;
@@ -115,6 +162,9 @@ const KmArch *km_arch_by_name(const char *name);
 const KmArch *km_arch_host(void);
 /* Is the field of section's reloc_index-th relocation the target of a branch, rather than an address that is taken? */
 gboolean km_arch_is_branch(const KmArch *arch, const struct KmSection *section, gsize reloc_index);
+/* For KmArch.step: a disassembler, or NULL. Not for two threads at once. */
+gpointer km_arch_reader_new(const KmArch *arch);
+void km_arch_reader_free(gpointer reader);
 /* NULL when the type is unknown: refuse by number. */
 const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type);
 /*

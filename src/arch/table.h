@@ -54,6 +54,15 @@ KmRelocKind km_arch_kind(const KmRelocInfo *rows, const struct KmSection *sectio
 /* KmArch.branches_out where every instruction is a little-endian word: decode() tells whether insn at offset at is a branch. */
 GArray *km_arch_word_branches(const struct KmSection *section, guint64 start, guint64 end,
 			      gboolean (*decode)(guint32 insn, guint64 at, KmBranch *branch));
+/* What km_arch_reader_new() makes. */
+typedef struct {
+	size_t handle; /* csh */
+	struct cs_insn *insn;
+} KmArchReader;
+
+/* x86_64-step.c: KmArch.step */
+void km_arch_x86_64_step(gpointer reader, const struct KmSection *section, guint64 offset, guint64 field, KmStep *step);
+
 /* Compiler labels (.L*), the same everywhere. */
 gboolean km_arch_is_label(const struct KmSymbol *symbol);
 guint km_arch_no_local_entry(const struct KmSymbol *symbol);

@@ -64,6 +64,12 @@ static const KmRelocInfo relocs[] = {
 };
 
 static const char *const hooks[] = { "__fentry__", "mcount", NULL };
+/* arch/x86/lib/retpoline.S: with mitigations, every function ends with a jump there. */
+static const char *const returns[] = { "__x86_return_thunk", NULL };
+
+/* Registers by their number in instructions: rax 0, rcx 1, rdx 2, rbx 3, rsp 4, rbp 5, rsi 6, rdi 7, r8 to r15. */
+#define BITS_OF_ARGUMENTS (1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1 << 8 | 1 << 9)
+#define BITS_OF_SCRATCH (BITS_OF_ARGUMENTS | 1 << 0 | 1 << 10 | 1 << 11)
 
 static gboolean is_pc_relative(guint32 type)
 {
@@ -298,5 +304,10 @@ const KmArch km_arch_x86_64 = {
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.nop_over = nop_over,
+	.step = km_arch_x86_64_step,
+	.arguments = BITS_OF_ARGUMENTS,
+	.results = 1 << 0 | 1 << 2, /* 16 bytes come in rax and rdx */
+	.scratch = BITS_OF_SCRATCH,
+	.returns = returns,
 	.local_entry = km_arch_no_local_entry,
 };

@@ -42,6 +42,11 @@ void km_comparison_free(KmComparison *comparison)
 	g_free(comparison);
 }
 
+void km_comparison_forget(KmComparison *comparison)
+{
+	g_hash_table_remove_all(comparison->known);
+}
+
 /* A direct branch or address of the same width: which relocation a tool chose for it is its own affair. */
 static gboolean is_direct(const KmRelocInfo *info)
 {
@@ -135,11 +140,18 @@ static gboolean same_from_table(const KmItem *a, const KmRef *ra, const KmItem *
 	return FALSE;
 }
 
+/* Start-up and exit code does not run any more, so it is no user of a table that was replaced. */
+static gboolean both_done(const KmItem *a, const KmRef *ra, const KmItem *b, const KmRef *rb)
+{
+	gboolean done = (km_item_is_init(a) && km_item_is_init(b)) || (km_item_is_exit(a) && km_item_is_exit(b));
+	return done && ra->item && ra->item->formerly && ra->item->formerly == rb->item && ra->at == rb->at;
+}
+
 gboolean km_refs_equal(KmComparison *comparison, const KmItem *a, const KmRef *ra, const KmItem *b, const KmRef *rb)
 {
 	if (ra->offset - a->start != rb->offset - b->start || !km_refs_alike(ra, rb))
 		return FALSE;
-	return km_refs_same_target(comparison, ra, rb) || same_from_table(a, ra, b, rb);
+	return km_refs_same_target(comparison, ra, rb) || same_from_table(a, ra, b, rb) || both_done(a, ra, b, rb);
 }
 
 /* Refs of two ranges of the same length, one by one. comparison NULL: only kind and place. */

@@ -15,6 +15,9 @@ KmComparison *km_comparison_new(void);
 void km_comparison_free(KmComparison *comparison);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmComparison, km_comparison_free)
 
+/* Ask again what was asked before: what items are twins has changed. */
+void km_comparison_forget(KmComparison *comparison);
+
 /* Would the same instruction carry either relocation? PC32 and PLT32 are one, a load from the GOT is another. */
 gboolean km_refs_alike(const KmRef *a, const KmRef *b);
 /* Do they refer to the same thing: twins, or constants of equal content? */

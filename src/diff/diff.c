@@ -10,6 +10,7 @@
 #include "diff/pair.h"
 #include "diff/reason.h"
 #include "diff/refuse.h"
+#include "diff/table.h"
 
 static void change_free(gpointer data)
 {
@@ -25,6 +26,7 @@ static void refusal_free(gpointer data)
 	KmRefusal *refusal = data;
 	g_free(refusal->name);
 	g_free(refusal->why);
+	g_free(refusal->skeleton);
 	g_free(refusal);
 }
 
@@ -84,6 +86,27 @@ static gboolean same_alignment(const KmItem *a, const KmItem *b)
 	return a->section->addralign == b->section->addralign;
 }
 
+/* Variables of each CPU are reached in another way than others. */
+static gboolean is_per_cpu(const KmItem *item)
+{
+	return item->section && g_str_has_prefix(item->section->name, ".data..percpu");
+}
+
+static gboolean is_read_only_later(const KmItem *item)
+{
+	return item->section && (!km_item_is_writable(item) || strstr(item->section->name, "ro_after_init"));
+}
+
+/* The running kernel's datum stays where it is. Words on why new code that thinks it elsewhere would go wrong; NULL: it would not. */
+static const char *moved_badly(const KmItem *was, const KmItem *now)
+{
+	if (is_per_cpu(was) != is_per_cpu(now))
+		return is_per_cpu(now) ? "it becomes a per-cpu variable" : "it is no longer a per-cpu variable";
+	if (is_read_only_later(was) && !is_read_only_later(now))
+		return "it becomes writable, but the running kernel has it in read-only memory";
+	return NULL;
+}
+
 static void compare_pair(KmComparison *comparison, KmItem *item)
 {
 	KmItem *twin = item->twin;
@@ -91,8 +114,12 @@ static void compare_pair(KmComparison *comparison, KmItem *item)
 	if (item->kind != KM_ITEM_FUNCTION && !same_alignment(twin, item))
 		km_item_add_reason(item, "alignment %" G_GUINT64_FORMAT " -> %" G_GUINT64_FORMAT,
 				   twin->section->addralign, item->section->addralign);
+	const char *moved = item->kind == KM_ITEM_DATA && !item->constant ? moved_badly(twin, item) : NULL;
+	if (moved)
+		km_item_add_reason(item, "%s", moved);
 	if (!item->reasons)
 		return;
+	item->moved = moved != NULL;
 	item->status = twin->status = KM_CHANGED;
 	if (item->guess)
 		km_item_add_reason(item, "its original was guessed: %s", item->guess);
@@ -133,7 +160,7 @@ static void compare_all(KmSide *original, KmSide *patched, KmComparison *compari
 	}
 	for (guint i = 0; i < original->items->len; i++) {
 		KmItem *item = original->items->pdata[i];
-		if (!item->twin && !item->dropped && (item->kind == KM_ITEM_FUNCTION || item->kind == KM_ITEM_DATA))
+		if (!item->twin && !item->formerly && !item->dropped && (item->kind == KM_ITEM_FUNCTION || item->kind == KM_ITEM_DATA))
 			item->status = KM_REMOVED;
 	}
 }
@@ -271,6 +298,12 @@ static gboolean comparable(const KmObject *original, const KmObject *patched, GE
 
 KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, GError **error)
 {
+	return km_diff_new_allowing(original, patched, lines_kept, NULL, error);
+}
+
+KmDiff *km_diff_new_allowing(KmObject *original, KmObject *patched, gboolean lines_kept, const char *const *tables,
+			     GError **error)
+{
 	if (!comparable(original, patched, error))
 		return NULL;
 	g_autoptr(GStringChunk) names = g_string_chunk_new(4096);
@@ -281,6 +314,7 @@ KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, 
 	KmDiff *diff = diff_new(original, patched);
 	g_autoptr(KmComparison) comparison = km_comparison_new();
 	km_pair_sides(a, b);
+	km_replace_tables(a, b, comparison, tables);
 	separate_constants(b, comparison);
 	if (!lines_kept)
 		count_shifts(b, comparison);
@@ -339,8 +373,9 @@ json_t *km_diff_to_json(const KmDiff *diff)
 	json_t *refused = json_array();
 	for (guint i = 0; i < diff->refused->len; i++) {
 		const KmRefusal *refusal = diff->refused->pdata[i];
-		json_array_append_new(refused, json_pack("{s:o, s:o}", "name", json_text(refusal->name), "why",
-							 json_text(refusal->why)));
+		json_array_append_new(refused, json_pack("{s:o, s:o, s:o*}", "name", json_text(refusal->name), "why",
+							 json_text(refusal->why), "skeleton",
+							 refusal->skeleton ? json_text(refusal->skeleton) : NULL));
 	}
 	json_t *ignored = json_array();
 	for (guint i = 0; i < diff->ignored->len; i++)

@@ -24,6 +24,7 @@ typedef struct {
 typedef struct {
 	char *name;
 	char *why;		/* with the place and what to do */
+	char *skeleton;		/* C text of callbacks that do it, to add to the source file; NULL: none */
 } KmRefusal;
 
 typedef struct {
@@ -42,6 +43,9 @@ typedef struct {
  * An error only when the objects cannot be compared at all (other architecture, malformed).
  */
 KmDiff *km_diff_new(KmObject *original, KmObject *patched, gboolean lines_kept, GError **error);
+/* The same. tables: names of changed read-only tables whose address, by the author's word, nobody keeps; NULL-ended, or NULL. */
+KmDiff *km_diff_new_allowing(KmObject *original, KmObject *patched, gboolean lines_kept, const char *const *tables,
+			     GError **error);
 void km_diff_free(KmDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
 

@@ -90,7 +90,9 @@ static gsize alignment_at(const KmSection *section, guint64 offset)
 
 static KmSection *copy_header(Extract *x, const KmSection *from)
 {
-	KmSection *to = km_object_add_section(x->out, from->name, from->type, from->flags, 1);
+	/* The loader of modules knows but one of the kernel's kinds of per-cpu sections, and would take the others for plain data. */
+	const char *name = g_str_has_prefix(from->name, ".data..percpu") ? ".data..percpu" : from->name;
+	KmSection *to = km_object_add_section(x->out, name, from->type, from->flags, 1);
 	to->entsize = from->entsize;
 	return to;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "diff/skeleton.h"
+
 static void G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const char *format, ...)
 {
 	va_list args;
@@ -17,6 +19,11 @@ static void G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const cha
 static const char *first_reason(const KmItem *item)
 {
 	return item->reasons && item->reasons->len ? item->reasons->pdata[0] : "it differs";
+}
+
+static const char *last_reason(const KmItem *item)
+{
+	return item->reasons->pdata[item->reasons->len - 1];
 }
 
 static void judge_function(KmDiff *diff, const KmItem *item)
@@ -36,27 +43,52 @@ static const char *data_section(const KmItem *item)
 	return item->section ? item->section->name : "COMMON";
 }
 
-/*
- * Exports serve modules that are loaded later, and those of this kernel were built before the patch: none asks for a new export,
- * and whoever asks for one that the patch takes away or restricts still gets it. Other units of the same live patch are
- * bound to the function itself. An export whose meaning changes shows in its version, which is judged elsewhere.
- */
-static void ignore_export(KmDiff *diff, const KmItem *item)
+/* Initial content is on one side only, or differs: a callback can bring it in. The value in use has had no other yet. */
+static void refuse_value(KmDiff *diff, const KmItem *item, const char *section)
 {
-	char *text = g_strdup_printf("%s: an export differs: the running kernel's exports stay as they are, and code of this live "
-				     "patch does not need them",
-				     item->name);
-	if (g_ptr_array_find_with_equal_func(diff->ignored, text, g_str_equal, NULL))
-		g_free(text);
+	char *skeleton = km_skeleton(item);
+	refuse(diff, item->name,
+	       "%s: data changed (%s), but the running kernel has its own copy in use; leave its definition as it is and set the "
+	       "new value from a pre-patch callback%s, or keep new members in a shadow variable",
+	       section, first_reason(item), skeleton ? " (--skeleton FILE writes one to start from)" : "");
+	((KmRefusal *)diff->refused->pdata[diff->refused->len - 1])->skeleton = skeleton;
+}
+
+static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
+{
+	if (item->escape)
+		refuse(diff, item->name,
+		       "%s: read-only data changed (%s), and not only functions that can be replaced may use it: %s", section,
+		       first_reason(item), item->escape);
+	else if (item->moved)
+		refuse(diff, item->name, "%s (was %s): %s; make the changed functions use a new variable of another name",
+		       section, data_section(item->twin), last_reason(item));
+	else if (!km_item_is_writable(item))
+		refuse(diff, item->name,
+		       "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
+		       "make the changed functions use new data of another name",
+		       section, first_reason(item));
+	else if (item->size != item->twin->size)
+		refuse(diff, item->name,
+		       "%s: its size changes (%s), and the running kernel has room for the old one only; keep what is new in "
+		       "another variable, or in a shadow variable of each object",
+		       section, first_reason(item));
+	else if (km_items_same_bytes(item->twin, item) && g_str_has_prefix(first_reason(item), "alignment"))
+		refuse(diff, item->name,
+		       "%s: its alignment changes (%s), and the running kernel's stays where it is; leave the alignment as it "
+		       "is, or use a new variable of another name",
+		       section, first_reason(item));
 	else
-		g_ptr_array_add(diff->ignored, text);
+		refuse_value(diff, item, section);
 }
 
 static void judge_data(KmDiff *diff, const KmItem *item)
 {
 	const char *section = data_section(item);
 	if (item->section && km_section_is_export(item->section))
-		ignore_export(diff, item);
+		refuse(diff, item->name,
+		       "%s: an export %s; exports of a running kernel cannot change. Keep the export as it is", section,
+		       item->status == KM_NEW ? "is new" : "changed");
 	else if (km_item_is_init(item) || km_item_is_exit(item))
 		refuse(diff, item->name,
 		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
@@ -66,18 +98,8 @@ static void judge_data(KmDiff *diff, const KmItem *item)
 		       "%s: a module parameter %s, but parameters were read when the kernel or module started; "
 		       "leave it out of the patch",
 		       section, item->status == KM_NEW ? "is new" : "changed");
-	else if (item->status != KM_CHANGED)
-		return;
-	else if (!km_item_is_writable(item))
-		refuse(diff, item->name,
-		       "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
-		       "make the changed functions use new data of another name",
-		       section, first_reason(item));
-	else
-		refuse(diff, item->name,
-		       "%s: data changed (%s), but the running kernel has its own copy in use; set the new value "
-		       "from a pre-patch callback, or keep new members in a shadow variable",
-		       section, first_reason(item));
+	else if (item->status == KM_CHANGED)
+		judge_changed(diff, item, section);
 }
 
 /* Sections of anonymous constants: a difference there shows in whatever refers to it. */
@@ -121,15 +143,14 @@ static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GH
 	const char *name = item->section->name;
 	if (!g_hash_table_add(seen, (gpointer)name))
 		return;
-	if (km_section_is_export(item->section)) {
-		ignore_export(diff, item);
-		return;
-	}
 	if (!strcmp(name, ".modinfo"))
 		refuse(diff, name,
 		       "module information (parameters, aliases, licence) %s, but it was used when the module was "
 		       "loaded; "
 		       "leave that change out of the patch",
+		       how);
+	else if (km_section_is_export(item->section))
+		refuse(diff, name, "an export %s; exports of a running kernel cannot change. Keep them as they are",
 		       how);
 	else
 		refuse(diff, name,

@@ -12,6 +12,7 @@ static void item_free(gpointer data)
 	g_clear_pointer(&item->referrers, g_ptr_array_unref);
 	g_clear_pointer(&item->entries, g_array_unref);
 	g_clear_pointer(&item->reasons, g_ptr_array_unref);
+	g_free(item->escape);
 	g_free(item);
 }
 

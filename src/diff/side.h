@@ -53,9 +53,12 @@ struct KmItem {
 	KmItem *body; /* foo of __pfx_foo, __cfi_foo: belongs to it and is never reported */
 	gboolean constant; /* its content is its identity: string literals, switch tables, __func__ */
 	gboolean dropped;  /* only serves records that are of no use here (.printk_index) */
+	gboolean moved; /* to where the running kernel's is not */
 	gboolean whole; /* the only item of its section */
 	/* The result. */
 	KmItem *twin;
+	KmItem *formerly; /* a table that was replaced: the one it was the twin of */
+	char *escape; /* why a changed table cannot be replaced; NULL: no such thing */
 	const char *guess; /* how the twin was found, when that was no proof */
 	KmStatus status;
 	GPtrArray *reasons; /* of char*, NULL when none */

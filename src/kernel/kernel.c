@@ -19,7 +19,6 @@ void km_kernel_free(KmKernel *kernel)
 	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
 	g_clear_pointer(&kernel->exports, g_hash_table_unref);
-	g_clear_pointer(&kernel->outside, g_hash_table_unref);
 	g_free(kernel);
 }
 
@@ -199,7 +198,7 @@ static char *existing_module(const char *modules, const char *path)
 	return NULL;
 }
 
-static char *stock_module_path(const KmKernel *kernel, const char *name)
+char *km_kernel_module_path(const KmKernel *kernel, const char *name)
 {
 	if (!kernel->modules)
 		return NULL;
@@ -214,17 +213,4 @@ static char *stock_module_path(const KmKernel *kernel, const char *name)
 		}
 	}
 	return find_module(kernel->modules, name);
-}
-
-gboolean km_kernel_is_outside(const KmKernel *kernel, const char *name)
-{
-	g_autofree char *spelled = g_strdelimit(g_strdup(name), "-", '_');
-	return kernel->outside && g_hash_table_contains(kernel->outside, spelled);
-}
-
-char *km_kernel_module_path(const KmKernel *kernel, const char *name)
-{
-	g_autofree char *spelled = g_strdelimit(g_strdup(name), "-", '_');
-	const char *path = kernel->outside ? g_hash_table_lookup(kernel->outside, spelled) : NULL;
-	return path ? g_strdup(path) : stock_module_path(kernel, name);
 }

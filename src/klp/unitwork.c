@@ -27,8 +27,24 @@ void km_unit_work_free(KmUnitWork *work)
 	g_free(work);
 }
 
-static gboolean check_refusals(const KmUnitWork *work, GError **error)
+/* Callbacks for the author, instead of those changes of variables that were refused. */
+static gboolean write_skeletons(const KmUnitWork *work, const char *path, GError **error)
 {
+	g_autoptr(GString) text = g_string_new("/* SPDX-License-Identifier: GPL-2.0-or-later */\n");
+	guint n = 0;
+	for (guint i = 0; i < work->diff->refused->len; i++) {
+		const KmRefusal *r = work->diff->refused->pdata[i];
+		n += r->skeleton != NULL;
+		if (r->skeleton)
+			g_string_append_printf(text, "\n/* %s: %s */\n%s", work->unit->source, r->name, r->skeleton);
+	}
+	return !n || !path || g_file_set_contents(path, text->str, -1, error);
+}
+
+static gboolean check_refusals(const KmUnitWork *work, const char *skeleton, GError **error)
+{
+	if (!write_skeletons(work, skeleton, error))
+		return FALSE;
 	const GPtrArray *refused = work->diff->refused;
 	g_autoptr(GString) text = g_string_new(NULL);
 	for (guint i = 0; i < refused->len && i < MAX_LISTED; i++) {
@@ -91,19 +107,20 @@ static gboolean read_objects(KmUnitWork *work, GError **error)
 	       (work->patched = read_object(unit, unit->patched, error));
 }
 
-KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GPtrArray *notes,
-			     GError **error)
+KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, const KmBuildOptions *options,
+			     GPtrArray *notes, GError **error)
 {
 	g_autoptr(KmUnitWork) work = g_new0(KmUnitWork, 1);
 	work->unit = unit;
 	if (!read_objects(work, error) || !(work->author = km_author_take(work->patched, error)))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
-	work->diff = work->match ? km_diff_new(work->original, work->patched, TRUE, error) : NULL;
+	if (work->match)
+		work->diff = km_diff_new_allowing(work->original, work->patched, TRUE, options->allow_tables, error);
 	if (!work->diff)
 		return NULL;
 	km_author_apply(work->author, work->diff, notes);
-	if (!check_refusals(work, error))
+	if (!check_refusals(work, options->skeleton, error))
 		return NULL;
 	forget_overridden(work);
 	work->plain_twins = km_plain_twins(work->original, work->plain);

@@ -22,8 +22,8 @@ typedef struct {
 } KmUnitWork;
 
 /* Read, prove, compare, extract. Refused with every reason the unit gives. notes (of char*): what the author asked for in vain. */
-KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, GPtrArray *notes,
-			     GError **error);
+KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, const KmBuildOptions *options,
+			     GPtrArray *notes, GError **error);
 void km_unit_work_free(KmUnitWork *work);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnitWork, km_unit_work_free)
 

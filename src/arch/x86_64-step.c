@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * KmArch.step for x86-64: what an instruction does with the values of registers. Told exactly only for the instructions that
+ * compilers use on addresses; any other one is odd, and nothing that goes into it is followed any further.
+ */
+#include <capstone/capstone.h>
+
+#include "arch/table.h"
+#include "elf/object.h"
+
+typedef enum {
+	ODD,
+	NOTHING, /* no general register gets anything: nop, cmp, fences */
+	MOVE, /* the first operand gets what the others give */
+	UPDATE, /* likewise, together with its own value */
+	MAYBE, /* MOVE, or nothing happens */
+	FRESH, /* the first operand gets a value that comes from no register: setcc, pop */
+	PUSH,
+} Kind;
+
+static Kind kind_of(const cs_insn *insn)
+{
+	switch (insn->id) {
+	case X86_INS_NOP:
+	case X86_INS_CMP:
+	case X86_INS_TEST:
+	case X86_INS_BT:
+	case X86_INS_LFENCE:
+	case X86_INS_PAUSE:
+	case X86_INS_UD2: /* of a WARN: it goes on behind it */
+	case X86_INS_INT3:
+	case X86_INS_ENDBR64:
+		return NOTHING;
+	case X86_INS_MOV:
+	case X86_INS_MOVABS:
+	case X86_INS_MOVZX:
+	case X86_INS_MOVSX:
+	case X86_INS_MOVSXD:
+	case X86_INS_LEA:
+		return MOVE;
+	case X86_INS_IMUL:
+		return insn->detail->x86.op_count == 3 ? MOVE : insn->detail->x86.op_count == 2 ? UPDATE : ODD;
+	case X86_INS_ADD:
+	case X86_INS_SUB:
+	case X86_INS_AND:
+	case X86_INS_OR:
+	case X86_INS_XOR:
+	case X86_INS_ADC:
+	case X86_INS_SBB:
+	case X86_INS_SHL:
+	case X86_INS_SAL:
+	case X86_INS_SHR:
+	case X86_INS_SAR:
+	case X86_INS_ROL:
+	case X86_INS_ROR:
+	case X86_INS_NEG:
+	case X86_INS_NOT:
+	case X86_INS_INC:
+	case X86_INS_DEC:
+	case X86_INS_BTS:
+	case X86_INS_BTR:
+	case X86_INS_BSWAP:
+		return UPDATE;
+	case X86_INS_CMOVA:
+	case X86_INS_CMOVAE:
+	case X86_INS_CMOVB:
+	case X86_INS_CMOVBE:
+	case X86_INS_CMOVE:
+	case X86_INS_CMOVG:
+	case X86_INS_CMOVGE:
+	case X86_INS_CMOVL:
+	case X86_INS_CMOVLE:
+	case X86_INS_CMOVNE:
+	case X86_INS_CMOVNO:
+	case X86_INS_CMOVNP:
+	case X86_INS_CMOVNS:
+	case X86_INS_CMOVO:
+	case X86_INS_CMOVP:
+	case X86_INS_CMOVS:
+	case X86_INS_BSF:
+	case X86_INS_BSR:
+		return MAYBE;
+	case X86_INS_SETA:
+	case X86_INS_SETAE:
+	case X86_INS_SETB:
+	case X86_INS_SETBE:
+	case X86_INS_SETE:
+	case X86_INS_SETG:
+	case X86_INS_SETGE:
+	case X86_INS_SETL:
+	case X86_INS_SETLE:
+	case X86_INS_SETNE:
+	case X86_INS_SETNO:
+	case X86_INS_SETNP:
+	case X86_INS_SETNS:
+	case X86_INS_SETO:
+	case X86_INS_SETP:
+	case X86_INS_SETS:
+	case X86_INS_POP:
+		return FRESH;
+	case X86_INS_PUSH:
+		return PUSH;
+	default:
+		return ODD;
+	}
+}
+
+/* The bit of a general register of any width; 0 for any other register. Whole: nothing of the old value is left when it is written. */
+static guint64 bit_of(unsigned int reg, gboolean *whole)
+{
+	static const unsigned int wide[][2] = {
+		{ X86_REG_RAX, X86_REG_EAX },  { X86_REG_RCX, X86_REG_ECX },  { X86_REG_RDX, X86_REG_EDX },
+		{ X86_REG_RBX, X86_REG_EBX },  { X86_REG_RSP, X86_REG_ESP },  { X86_REG_RBP, X86_REG_EBP },
+		{ X86_REG_RSI, X86_REG_ESI },  { X86_REG_RDI, X86_REG_EDI },  { X86_REG_R8, X86_REG_R8D },
+		{ X86_REG_R9, X86_REG_R9D },   { X86_REG_R10, X86_REG_R10D }, { X86_REG_R11, X86_REG_R11D },
+		{ X86_REG_R12, X86_REG_R12D }, { X86_REG_R13, X86_REG_R13D }, { X86_REG_R14, X86_REG_R14D },
+		{ X86_REG_R15, X86_REG_R15D },
+	};
+	static const unsigned int narrow[][3] = {
+		{ X86_REG_AX, X86_REG_AL, X86_REG_AH }, { X86_REG_CX, X86_REG_CL, X86_REG_CH },
+		{ X86_REG_DX, X86_REG_DL, X86_REG_DH }, { X86_REG_BX, X86_REG_BL, X86_REG_BH },
+		{ X86_REG_SP, X86_REG_SPL, 0 },		{ X86_REG_BP, X86_REG_BPL, 0 },
+		{ X86_REG_SI, X86_REG_SIL, 0 },		{ X86_REG_DI, X86_REG_DIL, 0 },
+		{ X86_REG_R8W, X86_REG_R8B, 0 },	{ X86_REG_R9W, X86_REG_R9B, 0 },
+		{ X86_REG_R10W, X86_REG_R10B, 0 },	{ X86_REG_R11W, X86_REG_R11B, 0 },
+		{ X86_REG_R12W, X86_REG_R12B, 0 },	{ X86_REG_R13W, X86_REG_R13B, 0 },
+		{ X86_REG_R14W, X86_REG_R14B, 0 },	{ X86_REG_R15W, X86_REG_R15B, 0 },
+	};
+	for (guint i = 0; reg != X86_REG_INVALID && i < G_N_ELEMENTS(wide); i++) {
+		*whole = reg == wide[i][0] || reg == wide[i][1];
+		if (*whole || reg == narrow[i][0] || reg == narrow[i][1] || (narrow[i][2] && reg == narrow[i][2]))
+			return G_GUINT64_CONSTANT(1) << i;
+	}
+	return 0;
+}
+
+static void add_address(const cs_x86_op *op, KmStep *step)
+{
+	gboolean whole;
+	step->addresses |= bit_of(op->mem.base, &whole) | bit_of(op->mem.index, &whole);
+}
+
+/* An operand that is read. A vector register would carry a value out of sight. */
+static void add_input(const cs_x86_op *op, KmStep *step)
+{
+	gboolean whole;
+	if (op->type == X86_OP_REG) {
+		guint64 bit = bit_of(op->reg, &whole);
+		step->inputs |= bit;
+		step->odd |= !bit;
+	} else if (op->type == X86_OP_MEM) {
+		add_address(op, step);
+		step->loads |= !step->computes;
+		step->loads_pointer |= !step->computes && op->size >= 8;
+	}
+}
+
+static void add_output(const cs_x86_op *op, Kind kind, KmStep *step)
+{
+	gboolean whole = TRUE;
+	if (op->type == X86_OP_MEM) {
+		add_address(op, step);
+		step->stores = TRUE;
+		return;
+	}
+	guint64 bit = op->type == X86_OP_REG ? bit_of(op->reg, &whole) : 0;
+	step->outputs |= bit;
+	step->kept |= whole && kind != MAYBE ? 0 : bit;
+	step->odd |= !bit;
+}
+
+/* xor eax, eax and sub eax, eax: zero, whatever the register held. */
+static gboolean is_zero(const cs_insn *insn)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	return (insn->id == X86_INS_XOR || insn->id == X86_INS_SUB) && x86->operands[0].type == X86_OP_REG &&
+	       x86->operands[1].type == X86_OP_REG && x86->operands[0].reg == x86->operands[1].reg;
+}
+
+static void read_operands(const cs_insn *insn, Kind kind, KmStep *step)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	gboolean writes = kind == MOVE || kind == UPDATE || kind == MAYBE || kind == FRESH;
+	step->computes = insn->id == X86_INS_LEA || insn->id == X86_INS_NOP;
+	step->stores = kind == PUSH;
+	for (guint i = 0; i < x86->op_count; i++) {
+		const cs_x86_op *op = &x86->operands[i];
+		gboolean own = i == 0 && writes;
+		if ((!own || kind == UPDATE) && !(writes && is_zero(insn)))
+			add_input(op, step);
+		if (own)
+			add_output(op, kind, step);
+	}
+}
+
+static void read_odd(csh handle, const cs_insn *insn, KmStep *step)
+{
+	cs_regs read, written;
+	uint8_t n_read = 0, n_written = 0;
+	step->odd = TRUE;
+	if (cs_regs_access(handle, insn, read, &n_read, written, &n_written))
+		step->inputs = G_MAXUINT64;
+	gboolean whole;
+	for (guint i = 0; i < n_read; i++)
+		step->inputs |= bit_of(read[i], &whole);
+	for (guint i = 0; i < insn->detail->x86.op_count; i++) {
+		const cs_x86_op *op = &insn->detail->x86.operands[i];
+		if (op->type == X86_OP_REG)
+			step->inputs |= bit_of(op->reg, &whole);
+		else if (op->type == X86_OP_MEM)
+			step->inputs |= bit_of(op->mem.base, &whole) | bit_of(op->mem.index, &whole);
+	}
+}
+
+static gboolean read_flow(csh handle, const cs_insn *insn, KmStep *step)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	gboolean call = cs_insn_group(handle, insn, CS_GRP_CALL), jump = cs_insn_group(handle, insn, CS_GRP_JUMP);
+	if (cs_insn_group(handle, insn, CS_GRP_RET)) {
+		step->flow = KM_FLOW_RETURN;
+		return TRUE;
+	}
+	if (!call && !jump)
+		return FALSE;
+	gboolean always = insn->id == X86_INS_JMP || insn->id == X86_INS_LJMP;
+	step->flow = call ? KM_FLOW_CALL : always ? KM_FLOW_JUMP : KM_FLOW_BRANCH;
+	step->direct = x86->op_count == 1 && x86->operands[0].type == X86_OP_IMM;
+	if (step->direct)
+		step->target = (guint64)x86->operands[0].imm;
+	else if (x86->op_count == 1 && x86->operands[0].type == X86_OP_MEM)
+		add_address(&x86->operands[0], step);
+	return TRUE;
+}
+
+/* An immediate operand comes last in an instruction, a displacement before it. */
+static KmField field_of(const cs_insn *insn, guint64 field)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	gboolean immediate = FALSE, memory = FALSE;
+	if (field < insn->address || field >= insn->address + insn->size)
+		return KM_FIELD_NONE;
+	for (guint i = 0; i < x86->op_count; i++) {
+		immediate |= x86->operands[i].type == X86_OP_IMM;
+		memory |= x86->operands[i].type == X86_OP_MEM;
+	}
+	guint64 left = insn->address + insn->size - field;
+	if (memory && (!immediate || left > 4))
+		return KM_FIELD_ADDRESS;
+	return KM_FIELD_VALUE;
+}
+
+void km_arch_x86_64_step(gpointer data, const KmSection *section, guint64 offset, guint64 field, KmStep *step)
+{
+	KmArchReader *reader = data;
+	*step = (KmStep){ 0 };
+	if (!section->data || offset >= section->data->len)
+		return;
+	const guint8 *code = section->data->data + offset;
+	size_t left = section->data->len - offset;
+	uint64_t address = offset;
+	cs_insn *insn = reader->insn;
+	if (!cs_disasm_iter(reader->handle, &code, &left, &address, insn))
+		return;
+	step->size = insn->size;
+	step->field = field_of(insn, field);
+	if (read_flow(reader->handle, insn, step))
+		return;
+	Kind kind = kind_of(insn);
+	if (kind == ODD)
+		read_odd(reader->handle, insn, step);
+	else
+		read_operands(insn, kind, step);
+}
