@@ -66,6 +66,23 @@ static void print_functions(const json_t *root)
 	}
 }
 
+static void print_callbacks(const json_t *root)
+{
+	const json_t *list = json_object_get(root, "callbacks");
+	const json_t *row;
+	size_t i;
+	if (json_array_size(list))
+		printf("%-14s %zu\n", "callbacks", json_array_size(list));
+	json_array_foreach((json_t *)list, i, row)
+		printf("  %s:%s %s\n", get(row, "object"), get(row, "kind"), get(row, "name"));
+	list = json_object_get(root, "states");
+	if (json_array_size(list))
+		printf("%-14s %zu\n", "states", json_array_size(list));
+	json_array_foreach((json_t *)list, i, row) printf(
+		"  %" JSON_INTEGER_FORMAT ", version %" JSON_INTEGER_FORMAT "\n",
+		json_integer_value(json_object_get(row, "id")), json_integer_value(json_object_get(row, "version")));
+}
+
 /* Livepatch symbols, counted per object in the order in which the objects appear. */
 static void print_klp_symbols(const json_t *root)
 {
@@ -106,6 +123,7 @@ static void print_livepatch(const json_t *root)
 	printf("%-14s %s\n", "replace",
 	       json_is_boolean(replace) ? json_is_true(replace) ? "yes" : "no" : "not written down");
 	print_functions(root);
+	print_callbacks(root);
 	print_klp_symbols(root);
 	print_klp_relocations(root);
 }

@@ -253,6 +253,36 @@ static void add_foreign_functions(json_t *list, const KmObject *object)
 	}
 }
 
+/* "OBJECT:KIND,FUNCTION" */
+static void add_callbacks(json_t *root, const KmObject *object)
+{
+	json_t *list = json_array();
+	for (const char *v = NULL; (v = km_module_info_next(object, "kmend_callback", v));) {
+		const char *colon = strchr(v, ':'), *comma = colon ? strchr(colon, ',') : NULL;
+		if (!comma)
+			continue;
+		g_autofree char *owner = g_strndup(v, (gsize)(colon - v));
+		g_autofree char *kind = g_strndup(colon + 1, (gsize)(comma - colon - 1));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "object", text(owner), "kind", text(kind),
+						      "name", text(comma + 1)));
+	}
+	json_object_set_new(root, "callbacks", list);
+}
+
+/* "ID,VERSION" */
+static void add_states(json_t *root, const KmObject *object)
+{
+	json_t *list = json_array();
+	for (const char *v = NULL; (v = km_module_info_next(object, "kmend_state", v));) {
+		const char *comma = strchr(v, ',');
+		if (!comma)
+			continue;
+		json_array_append_new(list, json_pack("{s:I, s:I}", "id", (json_int_t)g_ascii_strtoull(v, NULL, 10),
+						      "version", (json_int_t)g_ascii_strtoull(comma + 1, NULL, 10)));
+	}
+	json_object_set_new(root, "states", list);
+}
+
 static void add_functions(json_t *root, const KmObject *object)
 {
 	json_t *list = json_array();
@@ -264,6 +294,8 @@ static void add_functions(json_t *root, const KmObject *object)
 	}
 	if (!kmend)
 		add_foreign_functions(list, object);
+	add_callbacks(root, object);
+	add_states(root, object);
 	const char *replace = km_module_info(object, "kmend_replace");
 	json_object_set_new(root, "kmend", text(kmend));
 	json_object_set_new(root, "replace", replace ? json_boolean(*replace == 'Y') : json_null());
