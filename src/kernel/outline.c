@@ -177,15 +177,48 @@ static void end_function(Builder *b, guint last)
 	start_over(b);
 }
 
-/* name of `type name[...] = ...;`, `type name;`, `type name __attr;`: the word before the first = or [ , else the last. */
+/* What stands where a name could, and is none: the kernel's attributes of variables. */
+static gboolean is_variable_attribute(const Token *token)
+{
+	static const char *const names[] = { "__read_mostly",
+					     "__initdata",
+					     "__initconst",
+					     "__ro_after_init",
+					     "__exitdata",
+					     "__refdata",
+					     "__percpu",
+					     "__rcu",
+					     "__iomem",
+					     "__user",
+					     "__used",
+					     "__maybe_unused",
+					     "__visible",
+					     "__weak",
+					     "__cacheline_aligned",
+					     "__cacheline_aligned_in_smp",
+					     "__aligned",
+					     "__section",
+					     "__attribute__",
+					     "__page_aligned_data",
+					     "__page_aligned_bss",
+					     "__always_unused",
+					     "__latent_entropy",
+					     "__kernel" };
+	for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+		if (token_is(token, names[i]))
+			return TRUE;
+	return FALSE;
+}
+
+/* name of `type name[...] = ...;`, `type name;`, `type name __attr = ...;`: the last word before = or [ that is no attribute. */
 static const Token *declared_word(const Builder *b)
 {
 	const Token *last = NULL;
 	for (guint i = 0; i < b->tokens->len; i++) {
 		const Token *token = token_at(b, i);
 		if (token_is(token, "=") || token_is(token, "["))
-			return word_before(b, i) ? word_before(b, i) : last;
-		if (is_word_start(*token->start) && !g_str_has_prefix(token->start, "__"))
+			break;
+		if (is_word_start(*token->start) && !is_variable_attribute(token))
 			last = token;
 	}
 	return last;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "kernel/where.h"
 
 typedef struct {
 	const KmRefContext *context;
@@ -67,11 +68,13 @@ static gboolean same_place(const KmSymbol *a, const KmSymbol *b)
 
 static gboolean refuse_user(const Carry *carry, const KmSymbol *function, const char *how, GError **error)
 {
+	g_autofree char *root = km_name_root(function->name);
+	g_autofree char *at = km_where(carry->context->kernel->source, carry->context->plain->path, root);
 	return km_refuse(
 		error,
 		"%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; "
 		"make the change in its callers instead",
-		carry->context->plain->path, function->name, how);
+		at, function->name, how);
 }
 
 /* Whoever refers to function by a relocation of section is replaced with it. */

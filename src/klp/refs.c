@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image/module.h"
+#include "kernel/where.h"
 
 void km_ref_free(KmRef *ref)
 {
@@ -91,7 +92,9 @@ const KmPlace *km_ref_place(const KmRefContext *c, const KmSymbol *original, GEr
 	const KmPlace *place = plain ? km_match_place(c->match, plain, &local) : NULL;
 	if (place)
 		return place;
-	km_refuse(error, "%s: where %s lives in %s cannot be proved: %s", c->plain->path, original->name, c->owner,
+	g_autofree char *root = km_name_root(original->name);
+	g_autofree char *at = km_where(c->kernel->source, c->plain->path, root);
+	km_refuse(error, "%s: where %s lives in %s cannot be proved: %s", at, original->name, c->owner,
 		  local ? local->message : "no matched code refers to it");
 	return NULL;
 }

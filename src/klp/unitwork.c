@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "image/module.h"
+#include "kernel/where.h"
 #include "klp/carry.h"
 
 /* Reasons beyond this many are counted, not listed: a message is one line. */
@@ -41,6 +42,13 @@ static gboolean write_skeletons(const KmUnitWork *work, const char *path, GError
 	return !n || !path || g_file_set_contents(path, text->str, -1, error);
 }
 
+/* File and line of a symbol in the source, for messages. */
+static char *where(const KmUnitWork *work, const char *symbol)
+{
+	g_autofree char *root = km_name_root(symbol);
+	return km_where(work->context.kernel->source, work->unit->source, root);
+}
+
 static gboolean check_refusals(const KmUnitWork *work, const char *skeleton, GError **error)
 {
 	if (!write_skeletons(work, skeleton, error))
@@ -49,11 +57,12 @@ static gboolean check_refusals(const KmUnitWork *work, const char *skeleton, GEr
 	g_autoptr(GString) text = g_string_new(NULL);
 	for (guint i = 0; i < refused->len && i < MAX_LISTED; i++) {
 		const KmRefusal *r = refused->pdata[i];
-		g_string_append_printf(text, "%s%s: %s", i ? "; " : "", r->name, r->why);
+		g_autofree char *place = where(work, r->name);
+		g_string_append_printf(text, "%s%s: %s: %s", i ? "; " : "", place, r->name, r->why);
 	}
 	if (refused->len > MAX_LISTED)
 		g_string_append_printf(text, "; and %u more", refused->len - MAX_LISTED);
-	return refused->len ? km_refuse(error, "%s: %s", work->unit->source, text->str) : TRUE;
+	return refused->len ? km_refuse(error, "%s", text->str) : TRUE;
 }
 
 static gboolean is_overridden(const KmUnitWork *work, const char *name)
@@ -112,6 +121,7 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 {
 	g_autoptr(KmUnitWork) work = g_new0(KmUnitWork, 1);
 	work->unit = unit;
+	work->context.kernel = kernel;
 	if (!read_objects(work, error) || !(work->author = km_author_take(work->patched, error)))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
@@ -155,17 +165,17 @@ static KmSymbol *extracted_symbol(const KmUnitWork *work, const KmSymbol *patche
 
 static gboolean check_place(const KmUnitWork *work, const KmChange *change, const KmPlace *place, GError **error)
 {
+	g_autofree char *at = where(work, change->name);
 	if (place->offset)
 		return km_refuse(error,
 				 "%s: the kernel has no name of its own for %s (it is %s+%" G_GINT64_FORMAT
 				 "), so it cannot be redirected; patch its callers",
-				 work->unit->source, change->name, place->name, place->offset);
+				 at, change->name, place->name, place->offset);
 	if (!place->patchable)
 		return km_refuse(error,
 				 "%s: %s has no patchable entry (it is notrace, or in a file built without ftrace): it "
-				 "cannot be "
-				 "redirected; patch its callers instead",
-				 work->unit->source, change->name);
+				 "cannot be redirected; patch its callers instead",
+				 at, change->name);
 	return TRUE;
 }
 

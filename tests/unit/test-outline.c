@@ -32,8 +32,8 @@ static const struct {
 	{ "types", "struct s {\n\tint a;\n\tint (*f)(int);\n};\nenum { X,\n Y };\ntypedef unsigned int u;\nunion z {\n} zz;\n",
 	  "type s 1-4\ntype  5-6\ntype u 7-7\ntype z 8-9\ndata zz 8-9" },
 	{ "data", "static const struct ops o = {\n\t.f = f,\n};\nint t[] = { 1, 2 };\nstatic char *s __read_mostly;\n"
-		  "DEFINE_MUTEX(m);\n",
-	  "data o 1-3\ndata t 4-4\ndata s 5-5\ndata ~m 6-6" },
+		  "DEFINE_MUTEX(m);\nint r __read_mostly = 5;\nint __u __aligned(8) = 1, v;\n",
+	  "data o 1-3\ndata t 4-4\ndata s 5-5\ndata ~m 6-6\ndata r 7-7\ndata __u 8-8" },
 	{ "comments and strings", "/* int f(void) {\n */\nchar *s = \"{ ; /*\"; // }\nint g(void)\n{\n\treturn '{';\n}\n",
 	  "data s 3-3\nfunction g 4-7" },
 	{ "a brace opened in two branches", "int f(void)\n{\n#ifdef A\n\tif (a) {\n#else\n\tif (b) {\n#endif\n\t}\n}\nint v;\n",
