@@ -8,7 +8,7 @@
 
 typedef struct {
 	char *kernel, *output, *name, *keep, *skeleton;
-	char **patches, **tables;
+	char **patches, **tables, **oot_sources, **oot_modules;
 	gboolean no_replace, json, quiet, explain;
 	int jobs;
 } Options;
@@ -22,6 +22,8 @@ static void options_clear(Options *o)
 	g_free(o->skeleton);
 	g_strfreev(o->patches);
 	g_strfreev(o->tables);
+	g_strfreev(o->oot_sources);
+	g_strfreev(o->oot_modules);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
@@ -35,6 +37,10 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		{ "name", 0, 0, G_OPTION_ARG_STRING, &o->name, "Module name (default: from the output)", "NAME" },
 		{ "no-replace", 0, 0, G_OPTION_ARG_NONE, &o->no_replace, "Leave earlier live patches in place", NULL },
 		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Compilers at once (default: number of CPUs)", "N" },
+		{ "oot-source", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->oot_sources,
+		  "Source of out-of-tree modules, as M= names it", "DIR" },
+		{ "oot-module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->oot_modules, "Out-of-tree module as it runs",
+		  "FILE.ko" },
 		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
 		{ "explain", 0, 0, G_OPTION_ARG_NONE, &o->explain,
 		  "Tell of each function why it is in, what it uses, and what to check by hand", NULL },
@@ -49,11 +55,15 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 	};
 	if (!km_cmd_parse(argc, argv, NULL, "Build one livepatch module from one or several patches.", entries, error))
 		return FALSE;
-	if (o->patches && o->jobs >= 0)
-		return TRUE;
-	g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend build --help`",
-		    o->patches ? "--jobs wants a positive number" : "no patch given");
-	return FALSE;
+	const char *wrong =
+		!o->patches			    ? "no patch given"
+		: o->jobs < 0			    ? "--jobs wants a positive number"
+		: o->oot_sources && !o->oot_modules ? "--oot-source wants the module it makes, with --oot-module"
+		: o->oot_modules && !o->oot_sources ? "--oot-module wants the source it is made of, with --oot-source"
+						    : NULL;
+	if (wrong)
+		g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend build --help`", wrong);
+	return !wrong;
 }
 
 static void print_text(const KmBuild *build)
@@ -98,6 +108,8 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.no_replace = o.no_replace,
 		.jobs = (guint)o.jobs,
 		.allow_tables = (const char *const *)o.tables,
+		.oot_sources = (const char *const *)o.oot_sources,
+		.oot_modules = (const char *const *)o.oot_modules,
 		.keep = o.keep,
 		.skeleton = o.skeleton,
 		.explain = o.explain,

@@ -82,13 +82,27 @@ static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
 		refuse_value(diff, item, section);
 }
 
+/*
+ * Exports serve modules that are loaded later, and those of this kernel were built before the patch: none asks for a new export,
+ * and whoever asks for one that the patch takes away or restricts still gets it. Other units of the same live patch are
+ * bound to the function itself. An export whose meaning changes shows in its version, which is judged elsewhere.
+ */
+static void ignore_export(KmDiff *diff, const KmItem *item)
+{
+	char *text = g_strdup_printf("%s: an export differs: the running kernel's exports stay as they are, and code of this live "
+				     "patch does not need them",
+				     item->name);
+	if (g_ptr_array_find_with_equal_func(diff->ignored, text, g_str_equal, NULL))
+		g_free(text);
+	else
+		g_ptr_array_add(diff->ignored, text);
+}
+
 static void judge_data(KmDiff *diff, const KmItem *item)
 {
 	const char *section = data_section(item);
 	if (item->section && km_section_is_export(item->section))
-		refuse(diff, item->name,
-		       "%s: an export %s; exports of a running kernel cannot change. Keep the export as it is", section,
-		       item->status == KM_NEW ? "is new" : "changed");
+		ignore_export(diff, item);
 	else if (km_item_is_init(item) || km_item_is_exit(item))
 		refuse(diff, item->name,
 		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
@@ -143,14 +157,15 @@ static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GH
 	const char *name = item->section->name;
 	if (!g_hash_table_add(seen, (gpointer)name))
 		return;
+	if (km_section_is_export(item->section)) {
+		ignore_export(diff, item);
+		return;
+	}
 	if (!strcmp(name, ".modinfo"))
 		refuse(diff, name,
 		       "module information (parameters, aliases, licence) %s, but it was used when the module was "
 		       "loaded; "
 		       "leave that change out of the patch",
-		       how);
-	else if (km_section_is_export(item->section))
-		refuse(diff, name, "an export %s; exports of a running kernel cannot change. Keep them as they are",
 		       how);
 	else
 		refuse(diff, name,

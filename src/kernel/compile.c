@@ -44,7 +44,9 @@ typedef struct {
 static char *output_path(const Job *job, const char *kind, const KmUnit *unit, const char *ending)
 {
 	gsize stem = strlen(unit->object) - strlen(".o");
-	g_autofree char *name = g_strdup_printf("%.*s%s", (int)stem, unit->object, ending);
+	const char *owner = unit->shared ? unit->owner : "";
+	g_autofree char *name =
+		g_strdup_printf("%.*s%s%s%s", (int)stem, unit->object, *owner ? "." : "", owner, ending);
 	g_auto(GStrv) parts = g_strsplit(name, "../", -1);
 	g_autofree char *below = g_strjoinv("up/", parts);
 	return g_build_filename(job->dir, kind, below, NULL);
@@ -178,7 +180,7 @@ static gboolean misses_file(const KmRunResult *result)
 static KmRunResult *run_generating(Job *job, const KmUnit *unit, char **argv, GError **error)
 {
 	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
-	if (!result || !misses_file(result))
+	if (!result || !misses_file(result) || unit->external)
 		return g_steal_pointer(&result);
 	generate_headers(job, unit);
 	return run_compiler(job, unit, argv, error);
@@ -201,6 +203,12 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 		return km_fail(error, "%s does not compile with the patch: %s", unit->source, words);
 	if (strstr(result->output, "No space left on device"))
 		return km_fail(error, "cannot compile %s: %s", unit->source, words);
+	if (unit->external)
+		return km_refuse(
+			error,
+			"%s does not compile even without the patch: %s; give the source as it is when the module "
+			"%s is built, with the headers its own build generates",
+			unit->source, words, unit->owner);
 	return km_refuse(
 		error,
 		"%s does not compile even without the patch: %s; source, configuration, headers and compiler of this "

@@ -19,6 +19,7 @@ void km_kernel_free(KmKernel *kernel)
 	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
 		g_free(texts[i]);
 	g_clear_pointer(&kernel->exports, g_hash_table_unref);
+	g_clear_pointer(&kernel->outside, g_hash_table_unref);
 	g_free(kernel);
 }
 
@@ -198,7 +199,7 @@ static char *existing_module(const char *modules, const char *path)
 	return NULL;
 }
 
-char *km_kernel_module_path(const KmKernel *kernel, const char *name)
+static char *stock_module_path(const KmKernel *kernel, const char *name)
 {
 	if (!kernel->modules)
 		return NULL;
@@ -213,4 +214,17 @@ char *km_kernel_module_path(const KmKernel *kernel, const char *name)
 		}
 	}
 	return find_module(kernel->modules, name);
+}
+
+gboolean km_kernel_is_outside(const KmKernel *kernel, const char *name)
+{
+	g_autofree char *spelled = g_strdelimit(g_strdup(name), "-", '_');
+	return kernel->outside && g_hash_table_contains(kernel->outside, spelled);
+}
+
+char *km_kernel_module_path(const KmKernel *kernel, const char *name)
+{
+	g_autofree char *spelled = g_strdelimit(g_strdup(name), "-", '_');
+	const char *path = kernel->outside ? g_hash_table_lookup(kernel->outside, spelled) : NULL;
+	return path ? g_strdup(path) : stock_module_path(kernel, name);
 }

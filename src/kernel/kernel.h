@@ -40,6 +40,7 @@ typedef struct {
 	char *compiler_note;	/* when the one found says something else than the config (other revision), or NULL */
 	char *work;		/* writable directory for derived data, exists */
 	GHashTable *exports;	/* private: see km_kernel_symvers() */
+	GHashTable *outside;	/* private: see km_kernel_add_modules() */
 } KmKernel;
 
 void km_kernel_free(KmKernel *kernel);
@@ -77,8 +78,18 @@ json_t *km_kernel_to_json(const KmKernel *kernel);
 
 /* Value of CONFIG_<option> without quotes ("y", "m", "16"), or NULL when not set. Caller owns. option without CONFIG_. */
 char *km_kernel_config(const KmKernel *kernel, const char *option);
-/* Path of a stock module by name ('-' and '_' are the same), or NULL when there is none. Caller owns. */
+/* Path of a module by name ('-' and '_' are the same), or NULL when there is none. Caller owns. One that was added with
+ * km_kernel_add_modules() comes before a stock one. */
 char *km_kernel_module_path(const KmKernel *kernel, const char *name);
 /* CRC and owner of an exported symbol from Module.symvers. FALSE when it is not there. owner ("vmlinux" or a module name,
  * without directory) is the caller's. Loads the table once per kernel object, so not from two threads at once. */
 gboolean km_kernel_symvers(KmKernel *kernel, const char *symbol, guint32 *crc, char **owner);
+
+/*
+ * Take in modules that are not the kernel's own, for as long as this object lives: km_kernel_module_path() finds them, and
+ * km_kernel_symvers() what they export. Refused when this kernel would not load one: another vermagic, another CRC of an
+ * import; and when it is a live patch, or the second of its name. paths is NULL-ended.
+ */
+gboolean km_kernel_add_modules(KmKernel *kernel, const char *const *paths, GError **error);
+/* Was a module of that name added so? */
+gboolean km_kernel_is_outside(const KmKernel *kernel, const char *name);

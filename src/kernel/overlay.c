@@ -34,8 +34,7 @@ void km_overlay_free(KmOverlay *overlay)
 	g_free(overlay);
 }
 
-/* Files that never reach the compiler, whatever a patch does to them. */
-static gboolean is_prose(const char *path)
+gboolean km_patch_is_prose(const char *path)
 {
 	static const char *const dirs[] = { "Documentation/", "tools/testing/", "LICENSES/" };
 	static const char *const names[] = { "MAINTAINERS", "CREDITS", ".mailmap" };
@@ -92,8 +91,7 @@ static gboolean check_inside(const KmOverlay *overlay, const char *patch, const 
 	g_autofree char *expected = g_build_filename(overlay->source, file->path, NULL);
 	g_autofree char *real = realpath(expected, NULL);
 	if (!real && errno == ENOENT)
-		return km_refuse(error,
-				 "%s:%u: %s does not exist in the kernel source %s: is the patch for another version?",
+		return km_refuse(error, "%s:%u: %s does not exist in the source %s: is the patch for another version?",
 				 patch, file->line, file->path, overlay->source);
 	if (!real)
 		return km_fail(error, "%s:%u: cannot look at %s: %s", patch, file->line, expected, g_strerror(errno));
@@ -200,7 +198,7 @@ static gboolean apply(const KmOverlay *overlay, const char *patch, const KmPatch
 
 static gboolean add_file(KmOverlay *overlay, const char *patch, const KmPatchFile *file, GError **error)
 {
-	if (is_prose(file->path))
+	if (km_patch_is_prose(file->path))
 		return TRUE;
 	if (!check_kind(patch, file, error) || !check_inside(overlay, patch, file, error))
 		return FALSE;
@@ -212,21 +210,13 @@ static gboolean add_file(KmOverlay *overlay, const char *patch, const KmPatchFil
 	return TRUE;
 }
 
-static gboolean add_patch(KmOverlay *overlay, const char *patch, GError **error)
+static gboolean add_patch(KmOverlay *overlay, const KmPatchText *patch, guint tree, GError **error)
 {
-	g_autoptr(GBytes) bytes = km_read_input(patch, error);
-	if (!bytes)
-		return FALSE;
-	gsize size = 0;
-	const char *text = g_bytes_get_data(bytes, &size);
-	if (!size)
-		return km_refuse(error, "%s: the patch is empty", patch);
-	g_autoptr(GPtrArray) files = km_patch_parse(patch, text, size, error);
-	if (!files)
-		return FALSE;
-	for (guint i = 0; i < files->len; i++)
-		if (!add_file(overlay, patch, files->pdata[i], error))
+	for (guint i = 0; i < patch->files->len; i++) {
+		const KmPatchFile *file = patch->files->pdata[i];
+		if (file->tree == tree && !add_file(overlay, patch->name, file, error))
 			return FALSE;
+	}
 	return TRUE;
 }
 
@@ -273,7 +263,7 @@ static gboolean finish(KmOverlay *overlay, GError **error)
 	if (overlay->files->len)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
-		    "nothing to patch: the patches change no C file of the kernel");
+		    "nothing to patch: the patches change no C file of the source");
 	return FALSE;
 }
 
@@ -282,20 +272,26 @@ static gint compare_touched(gconstpointer a, gconstpointer b)
 	return strcmp((*(const KmTouched *const *)a)->path, (*(const KmTouched *const *)b)->path);
 }
 
-KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error)
+KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *dir, GError **error)
 {
+	const char *source = patches->trees[tree];
 	g_autofree char *real = realpath(source, NULL);
 	if (!real)
-		return km_fail_null(error, "cannot look at the kernel source %s: %s", source, g_strerror(errno));
-	if (!patches || !*patches)
-		return km_refuse_null(error, "no patch was given");
+		return km_fail_null(error, "cannot look at the source %s: %s", source, g_strerror(errno));
 	g_autoptr(KmOverlay) overlay = g_new0(KmOverlay, 1);
 	overlay->source = g_strdup(real);
 	overlay->dir = g_strdup(dir);
 	overlay->files = g_ptr_array_new_with_free_func((GDestroyNotify)touched_free);
-	for (const char *const *patch = patches; *patch; patch++)
-		if (!add_patch(overlay, *patch, error))
+	for (guint i = 0; i < patches->texts->len; i++)
+		if (!add_patch(overlay, patches->texts->pdata[i], tree, error))
 			return NULL;
 	g_ptr_array_sort(overlay->files, compare_touched);
 	return finish(overlay, error) ? g_steal_pointer(&overlay) : NULL;
+}
+
+KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error)
+{
+	const char *const trees[] = { source, NULL };
+	g_autoptr(KmPatches) read = km_patches_read(patches, trees, error);
+	return read ? km_overlay_new_of(read, 0, dir, error) : NULL;
 }

@@ -19,7 +19,11 @@ typedef struct {
 	guint kind; /* KmPatchKind bits */
 	GString *text; /* a diff of this file alone: two header lines of our own making, then its hunks */
 	GArray *hunks; /* of guint: line of the patch where each hunk begins */
+	guint tree; /* the source tree it belongs to, by number; the first (0) until somebody says otherwise */
 } KmPatchFile;
+
+/* The tree of what belongs to none. */
+#define KM_NO_TREE G_MAXUINT
 
 void km_patch_file_free(KmPatchFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmPatchFile, km_patch_file_free)
@@ -29,3 +33,17 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmPatchFile, km_patch_file_free)
  * truncated or malformed hunks, names that leave the tree, context diffs. Returns an array of KmPatchFile, owned.
  */
 GPtrArray *km_patch_parse(const char *name, const char *text, gsize size, GError **error);
+
+/* One patch and its files. */
+typedef struct {
+	char *name;
+	GPtrArray *files; /* of KmPatchFile */
+} KmPatchText;
+
+struct KmPatches {
+	GPtrArray *texts; /* of KmPatchText, in the order given */
+	char **trees; /* the sources */
+};
+
+/* A file that never reaches the compiler, whatever a patch does to it. */
+gboolean km_patch_is_prose(const char *path);

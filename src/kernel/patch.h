@@ -28,6 +28,19 @@ typedef struct {
  */
 KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error);
 void km_overlay_free(KmOverlay *overlay);
+
+/*
+ * Patches over several trees. Each file goes to the one tree that holds it; one that several hold, or none, is refused by name.
+ * New files and makefiles, which any tree could hold, go where the rest of their patch goes. trees is NULL-ended.
+ */
+typedef struct KmPatches KmPatches;
+KmPatches *km_patches_read(const char *const *patches, const char *const *trees, GError **error);
+void km_patches_free(KmPatches *patches);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmPatches, km_patches_free)
+/* Does anything in them belong to the tree of that number? */
+gboolean km_patches_touch(const KmPatches *patches, guint tree);
+/* km_overlay_new() of what belongs to that tree. */
+KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *dir, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmOverlay, km_overlay_free)
 
 /*

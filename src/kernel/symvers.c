@@ -41,9 +41,26 @@ static gboolean parse_line(GHashTable *table, const char *line)
 	return TRUE;
 }
 
+GHashTable *km_symvers_new(void)
+{
+	return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, symver_free);
+}
+
+void km_symvers_add(GHashTable *table, const char *symbol, const char *owner, guint32 crc)
+{
+	if (g_hash_table_contains(table, symbol))
+		return;
+	KmSymver *symver = g_new0(KmSymver, 1);
+	symver->owner = owner_name(owner);
+	symver->crc = crc;
+	symver->export = g_strdup("EXPORT_SYMBOL");
+	symver->namespace = g_strdup("");
+	g_hash_table_insert(table, g_strdup(symbol), symver);
+}
+
 GHashTable *km_symvers_parse(const char *text, gsize size, GError **error)
 {
-	g_autoptr(GHashTable) table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, symver_free);
+	g_autoptr(GHashTable) table = km_symvers_new();
 	g_autoptr(GString) line = g_string_new(NULL);
 	const char *end = text + size;
 	guint number = 0;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "kernel/elsewhere.h"
+#include "kernel/external.h"
 #include "kernel/kbuild.h"
 #include "kernel/makefile.h"
 
@@ -109,7 +110,8 @@ static GPtrArray *find_includers(const char *tree, const char *path)
 typedef struct {
 	KmKernel *kernel;
 	const KmOverlay *overlay;
-	KmKbuild *kbuild;
+	KmKbuild *kbuild; /* of the kernel's own tree, or NULL */
+	KmExternal *external; /* else this one */
 	const KmElsewhere *elsewhere;
 	GHashTable *recipes; /* object -> KmRecipe, not owned */
 	GPtrArray *units;
@@ -144,30 +146,37 @@ static GPtrArray *built_recipes(const Search *search, const char *source)
 static gboolean check_source(const Search *search, const KmUnit *unit, const KmRecipe *recipe, GError **error)
 {
 	g_autofree char *named = km_unit_source_name(unit);
-	g_autofree char *full = g_build_filename(search->kbuild->source, named, NULL);
-	gboolean in_tree = !strcmp(search->kbuild->source, search->kbuild->build);
+	g_autofree char *full = g_build_filename(search->overlay->source, named, NULL);
+	gboolean in_tree = !strcmp(search->overlay->source, unit->cwd);
 	const char *told = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
 	if (!strcmp(told, full) || (in_tree && !strcmp(told, named)))
 		return TRUE;
 	return km_refuse(error, "%s: kbuild makes %s of %s instead", unit->source, recipe->object, recipe->source);
 }
 
-static gboolean find_owner(KmUnit *unit, const Search *search, const KmRecipe *recipe, GError **error)
+static gboolean refuse_module(const Search *search, const KmUnit *unit, GError **error)
 {
-	if (recipe->builtin) {
-		unit->owner = g_strdup("vmlinux");
-		return TRUE;
-	}
-	if (strchr(g_strstrip(recipe->modules), ' '))
-		return km_refuse(error, "%s is linked into several modules (%s): that is not supported", unit->source,
-				 recipe->modules);
-	unit->owner = g_strdelimit(g_strdup(recipe->modname), "-", '_');
-	unit->module_path = km_kernel_module_path(search->kernel, unit->owner);
-	if (unit->module_path)
-		return TRUE;
+	if (search->external)
+		return km_refuse(error, "%s is part of the module %s: give its file with --oot-module", unit->source,
+				 unit->owner);
 	return km_refuse(error, "%s is part of the module %s, which is not among the modules of kernel %s (%s)",
 			 unit->source, unit->owner, search->kernel->name,
 			 search->kernel->modules ? search->kernel->modules : "none given");
+}
+
+/* The module that unit->owner names: an out-of-tree source's must be given, the kernel's own must not be replaced by one. */
+static gboolean find_module(KmUnit *unit, const Search *search, GError **error)
+{
+	gboolean outside = km_kernel_is_outside(search->kernel, unit->owner);
+	if (search->external && !outside)
+		return refuse_module(search, unit, error);
+	if (!search->external && outside)
+		return km_refuse(
+			error,
+			"%s: the module %s was given as out-of-tree, so it is not made of the kernel's own source",
+			unit->source, unit->owner);
+	unit->module_path = km_kernel_module_path(search->kernel, unit->owner);
+	return unit->module_path || refuse_module(search, unit, error);
 }
 
 /*
@@ -179,7 +188,7 @@ static gboolean copy_includer(const Search *search, const char *source, GError *
 	g_autofree char *copy = g_build_filename(search->overlay->dir, "compiled", source, NULL);
 	if (g_file_test(copy, G_FILE_TEST_EXISTS))
 		return TRUE;
-	g_autofree char *pristine = g_build_filename(search->kbuild->source, source, NULL);
+	g_autofree char *pristine = g_build_filename(search->overlay->source, source, NULL);
 	g_autofree char *dir = g_path_get_dirname(copy);
 	g_autofree char *text = NULL;
 	g_autoptr(GError) local = NULL;
@@ -196,7 +205,7 @@ static gboolean copy_includer(const Search *search, const char *source, GError *
 static gboolean link_headers(const Search *search, const char *path, GError **error)
 {
 	g_autofree char *dir = g_path_get_dirname(path);
-	g_autofree char *from = g_build_filename(search->kbuild->source, dir, NULL);
+	g_autofree char *from = g_build_filename(search->overlay->source, dir, NULL);
 	g_autofree char *to = g_build_filename(search->overlay->dir, "compiled", dir, NULL);
 	g_autoptr(GDir) open = g_dir_open(from, 0, NULL);
 	const char *name;
@@ -217,18 +226,64 @@ static gboolean has_unit(const Search *search, const char *object)
 	return FALSE;
 }
 
-static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, GError **error)
+/*
+ * __FILE__ of an out-of-tree source is an absolute path: the one under which the module was compiled, as far as the module tells.
+ * Without that a path in the source: where the source lies here must not be seen in a live patch.
+ */
+static gboolean map_external(KmUnit *unit, const Search *search, GError **error)
 {
-	if (has_unit(search, recipe->object))
-		return TRUE;
+	g_autoptr(GError) local = NULL;
+	g_autofree char *built_at = km_external_built_at(unit->module_path, unit->source, &local);
+	if (local) {
+		g_propagate_error(error, g_steal_pointer(&local));
+		return FALSE;
+	}
+	g_autofree char *map =
+		g_strdup_printf("-fmacro-prefix-map=%s/=%s", search->overlay->source, built_at ? built_at : "");
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	g_strv_builder_addv(argv, (const char **)unit->argv);
+	g_strv_builder_add(argv, map);
+	g_strfreev(unit->argv);
+	unit->argv = g_strv_builder_end(argv);
+	return TRUE;
+}
+
+/* The unit of this source that goes into owner. */
+static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, const char *owner, gboolean shared,
+			 GError **error)
+{
 	g_autoptr(KmUnit) unit = g_new0(KmUnit, 1);
 	unit->source = g_strdup(source);
 	unit->object = g_strdup(recipe->object);
 	unit->argv = km_recipe_flags(recipe);
-	unit->cwd = g_strdup(search->kbuild->cwd);
-	if (!check_source(search, unit, recipe, error) || !find_owner(unit, search, recipe, error))
+	unit->cwd = g_strdup(search->external ? search->external->cwd : search->kbuild->cwd);
+	unit->owner = g_strdelimit(g_strdup(owner), "-", '_');
+	unit->external = search->external != NULL;
+	unit->shared = shared;
+	if (!check_source(search, unit, recipe, error) ||
+	    (strcmp(owner, "vmlinux") && !find_module(unit, search, error)) ||
+	    (unit->external && !map_external(unit, search, error)))
 		return FALSE;
 	g_ptr_array_add(search->units, g_steal_pointer(&unit));
+	return TRUE;
+}
+
+/* kbuild compiles an object once for all modules it is linked into; in each of them it is code of its own. */
+static gboolean add_recipe(Search *search, const KmRecipe *recipe, const char *source, GError **error)
+{
+	if (has_unit(search, recipe->object))
+		return TRUE;
+	if (recipe->builtin)
+		return add_unit(search, recipe, source, "vmlinux", FALSE, error);
+	g_auto(GStrv) modules = g_strsplit_set(recipe->modules, " \t", -1);
+	guint count = 0;
+	for (char **module = modules; *module; module++)
+		count += **module != '\0';
+	if (count < 2)
+		return add_unit(search, recipe, source, recipe->modname, FALSE, error);
+	for (char **module = modules; *module; module++)
+		if (**module && !add_unit(search, recipe, source, *module, TRUE, error))
+			return FALSE;
 	return TRUE;
 }
 
@@ -237,7 +292,7 @@ static gboolean add_units(Search *search, const char *source, gboolean *any, GEr
 {
 	g_autoptr(GPtrArray) recipes = built_recipes(search, source);
 	for (guint i = 0; i < recipes->len; i++)
-		if (!add_unit(search, recipes->pdata[i], source, error))
+		if (!add_recipe(search, recipes->pdata[i], source, error))
 			return FALSE;
 	*any |= recipes->len > 0;
 	return TRUE;
@@ -245,6 +300,10 @@ static gboolean add_units(Search *search, const char *source, gboolean *any, GEr
 
 static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, GError **error)
 {
+	if (search->external)
+		return km_refuse(error,
+				 "%s: %s goes into no module that %s makes for this kernel; take it out of the patch",
+				 touched->patch, touched->path, search->overlay->source);
 	g_autofree char *options = km_makefile_options(search->kernel, touched->path);
 	if (options)
 		return km_refuse(error,
@@ -294,14 +353,16 @@ static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError
 			add_object_names(search, objects, list->pdata[k]);
 	}
 	g_auto(GStrv) names = g_strv_builder_end(objects);
-	return km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
+	return search->external ? km_external_recipes(search->external, (const char *const *)names, error)
+				: km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
 }
 
 static gint compare_units(gconstpointer a, gconstpointer b)
 {
 	const KmUnit *one = *(const KmUnit *const *)a, *two = *(const KmUnit *const *)b;
 	int order = strcmp(one->source, two->source);
-	return order ? order : strcmp(one->object, two->object);
+	order = order ? order : strcmp(one->object, two->object);
+	return order ? order : strcmp(one->owner, two->owner);
 }
 
 void km_units_prepare(KmKernel *kernel)
@@ -311,34 +372,42 @@ void km_units_prepare(KmKernel *kernel)
 	g_clear_pointer(&elsewhere, g_hash_table_unref);
 }
 
-GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
+/* The rest of search is made here. */
+static GPtrArray *find_units(Search *search, GError **error)
 {
-	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
-	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, error) : NULL;
-	if (!elsewhere)
-		return NULL;
+	const KmOverlay *overlay = search->overlay;
 	g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_free);
 	g_autoptr(GHashTable) by_object = g_hash_table_new(g_str_hash, g_str_equal);
 	g_autoptr(GPtrArray) includers = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
-	Search search = {
-		.kernel = kernel,
-		.overlay = overlay,
-		.kbuild = kbuild,
-		.elsewhere = elsewhere,
-		.recipes = by_object,
-		.units = units,
-	};
+	search->recipes = by_object;
+	search->units = units;
 	for (guint i = 0; i < overlay->files->len; i++)
 		g_ptr_array_add(includers,
-				find_includers(kbuild->source, ((const KmTouched *)overlay->files->pdata[i])->path));
-	g_autoptr(GPtrArray) recipes = ask_recipes(&search, includers, error);
+				find_includers(overlay->source, ((const KmTouched *)overlay->files->pdata[i])->path));
+	g_autoptr(GPtrArray) recipes = ask_recipes(search, includers, error);
 	if (!recipes)
 		return NULL;
 	for (guint i = 0; i < recipes->len; i++)
 		g_hash_table_insert(by_object, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
 	for (guint i = 0; i < overlay->files->len; i++)
-		if (!add_touched(&search, overlay->files->pdata[i], includers->pdata[i], error))
+		if (!add_touched(search, overlay->files->pdata[i], includers->pdata[i], error))
 			return NULL;
 	g_ptr_array_sort(units, compare_units);
 	return g_steal_pointer(&units);
+}
+
+GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
+	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, error) : NULL;
+	Search search = { .kernel = kernel, .overlay = overlay, .kbuild = kbuild, .elsewhere = elsewhere };
+	return elsewhere ? find_units(&search, error) : NULL;
+}
+
+GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, const char *scratch, GError **error)
+{
+	g_autoptr(KmExternal) external = km_external_new(kernel, overlay->source, scratch, error);
+	g_autoptr(GHashTable) nowhere = km_elsewhere_empty();
+	Search search = { .kernel = kernel, .overlay = overlay, .external = external, .elsewhere = nowhere };
+	return external ? find_units(&search, error) : NULL;
 }

@@ -14,6 +14,8 @@ typedef struct {
 	char **argv;		/* the compiler command as kbuild runs it, without -c, -o, dependency options and the source */
 	char *cwd;		/* where it runs */
 	gboolean want_clones;	/* have the compiler report what it inlined and cloned in the patched source */
+	gboolean external;	/* of a module built outside the kernel's tree; source and object are relative to its directory */
+	gboolean shared;	/* its object is linked into several modules: there is one unit for each */
 	/* Filled by km_units_compile(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
@@ -36,6 +38,12 @@ void km_units_prepare(KmKernel *kernel);
  * Returns an array of KmUnit, owned.
  */
 GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error);
+
+/*
+ * The same for an out-of-tree source (overlay's), which kbuild takes as M=. scratch exists, is empty and the caller's. Refused: a
+ * source without Kbuild or Makefile, a file that goes into no module, a module that was not given (km_kernel_add_modules()).
+ */
+GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, const char *scratch, GError **error);
 
 /*
  * Compile all of them into dir, jobs at once (0: number of CPUs). Original: to assembly once with section flags, assembled

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -14,13 +15,20 @@
 #include "klp/story.h"
 #include "klp/unitwork.h"
 
+/* A source that the patches touch: the kernel's, or that of out-of-tree modules. */
+typedef struct {
+	guint number;
+	KmOverlay *overlay;
+	GPtrArray *units; /* of KmUnit */
+} Tree;
+
 typedef struct {
 	KmKernel *kernel;
 	const KmBuildOptions *options;
 	KmProgress *progress;
 	KmTempDir *temp;
-	KmOverlay *overlay;
-	GPtrArray *units; /* of KmUnit */
+	GPtrArray *trees; /* of Tree */
+	GPtrArray *units; /* of KmUnit: those of all trees */
 	KmImage *image;
 	KmModuleTools *tools;
 	GPtrArray *works; /* of KmUnitWork, same order as units */
@@ -30,6 +38,14 @@ typedef struct {
 	KmBuild *result;
 } State;
 
+static void tree_free(gpointer data)
+{
+	Tree *tree = data;
+	g_clear_pointer(&tree->units, g_ptr_array_unref);
+	g_clear_pointer(&tree->overlay, km_overlay_free);
+	g_free(tree);
+}
+
 static void state_clear(State *s)
 {
 	g_clear_pointer(&s->link, km_link_free);
@@ -38,7 +54,7 @@ static void state_clear(State *s)
 	g_clear_pointer(&s->tools, km_module_tools_free);
 	g_clear_pointer(&s->image, km_image_free);
 	g_clear_pointer(&s->units, g_ptr_array_unref);
-	g_clear_pointer(&s->overlay, km_overlay_free);
+	g_clear_pointer(&s->trees, g_ptr_array_unref);
 	g_clear_pointer(&s->temp, km_tempdir_free);
 	g_clear_pointer(&s->result, km_build_free);
 }
@@ -133,7 +149,7 @@ static gboolean is_taken(const KmKernel *kernel, const char *name)
 		if (strstr(g_strdelimit(text, "-", '_'), line))
 			return TRUE;
 	}
-	return !strcmp(name, "vmlinux");
+	return !strcmp(name, "vmlinux") || km_kernel_is_outside(kernel, name);
 }
 
 static gboolean choose_names(State *s, GError **error)
@@ -193,17 +209,97 @@ static gboolean check_kernel(State *s, GError **error)
 	return check_config(k, error);
 }
 
+/* The kernel's source, then the others; the same one twice would hold each file twice. NULL-ended, owned. */
+static char **find_trees(const State *s, GError **error)
+{
+	g_autoptr(GStrvBuilder) trees = g_strv_builder_new();
+	g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_strv_builder_add(trees, s->kernel->source);
+	for (const char *const *source = s->options->oot_sources; source && *source; source++) {
+		g_autofree char *real = realpath(*source, NULL);
+		if (!real)
+			return km_fail_null(error, "cannot look at the out-of-tree source %s: %s", *source,
+					    g_strerror(errno));
+		if (!g_file_test(real, G_FILE_TEST_IS_DIR))
+			return km_fail_null(error, "the out-of-tree source %s is not a directory", *source);
+		if (g_hash_table_add(known, g_strdup(real)))
+			g_strv_builder_add(trees, real);
+	}
+	return g_strv_builder_end(trees);
+}
+
+/* A directory of the work directory for that tree, made. */
+static char *tree_dir(const State *s, const char *kind, guint number, GError **error)
+{
+	g_autofree char *name = number ? g_strdup_printf("%s-%u", kind, number) : g_strdup(kind);
+	g_autofree char *dir = g_build_filename(s->temp->path, name, NULL);
+	return km_make_dirs(dir, error) ? g_steal_pointer(&dir) : NULL;
+}
+
+static gboolean find_tree_units(const State *s, Tree *tree, GError **error)
+{
+	if (!tree->number) {
+		tree->units = km_units_new(s->kernel, tree->overlay, error);
+	} else {
+		g_autofree char *kbuild = tree_dir(s, "kbuild", tree->number, error);
+		tree->units = kbuild ? km_units_new_external(s->kernel, tree->overlay, kbuild, error) : NULL;
+	}
+	return tree->units != NULL;
+}
+
+/* What the patches do to one tree. Nothing at all is only an error when it is so for every tree, which the caller sees. */
+static gboolean add_tree(State *s, const KmPatches *patches, guint number, GError **error)
+{
+	g_autofree char *overlay = tree_dir(s, "overlay", number, error);
+	g_autoptr(GError) local = NULL;
+	if (!overlay)
+		return FALSE;
+	Tree *tree = g_new0(Tree, 1);
+	tree->number = number;
+	tree->overlay = km_overlay_new_of(patches, number, overlay, &local);
+	if (tree->overlay) {
+		g_ptr_array_add(s->trees, tree);
+		return find_tree_units(s, tree, error);
+	}
+	tree_free(tree);
+	if (g_error_matches(local, KM_ERROR, KM_ERROR_UNCHANGED))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&local));
+	return FALSE;
+}
+
+static gboolean add_trees(State *s, GError **error)
+{
+	g_auto(GStrv) sources = find_trees(s, error);
+	g_autoptr(KmPatches) patches =
+		sources ? km_patches_read(s->options->patches, (const char *const *)sources, error) : NULL;
+	if (!patches)
+		return FALSE;
+	for (guint i = 0; sources[i]; i++)
+		if (km_patches_touch(patches, i) && !add_tree(s, patches, i, error))
+			return FALSE;
+	if (s->trees->len)
+		return TRUE;
+	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
+		    "nothing to patch: the patches change no C file of the source");
+	return FALSE;
+}
+
 static gboolean make_units(State *s, GError **error)
 {
-	g_autofree char *overlay = g_build_filename(s->temp->path, "overlay", NULL);
 	km_progress_set(s->progress, "applying %u patch(es)", g_strv_length((char **)s->options->patches));
-	if (!km_make_dirs(overlay, error))
+	s->trees = g_ptr_array_new_with_free_func(tree_free);
+	if (!add_trees(s, error))
 		return FALSE;
-	s->overlay = km_overlay_new(s->kernel->source, overlay, s->options->patches, error);
-	s->units = s->overlay ? km_units_new(s->kernel, s->overlay, error) : NULL;
-	for (guint i = 0; s->units && i < s->units->len; i++)
-		((KmUnit *)s->units->pdata[i])->want_clones = s->options->explain;
-	return s->units != NULL;
+	s->units = g_ptr_array_new();
+	for (guint i = 0; i < s->trees->len; i++) {
+		const Tree *tree = s->trees->pdata[i];
+		for (guint k = 0; k < tree->units->len; k++) {
+			((KmUnit *)tree->units->pdata[k])->want_clones = s->options->explain;
+			g_ptr_array_add(s->units, tree->units->pdata[k]);
+		}
+	}
+	return TRUE;
 }
 
 /* What does not depend on the units is prepared while they compile. */
@@ -233,15 +329,23 @@ static gboolean check_image(const State *s, GError **error)
 			 release, s->kernel->release, s->kernel->name);
 }
 
+static gboolean compile_trees(State *s, GError **error)
+{
+	for (guint i = 0; i < s->trees->len; i++) {
+		const Tree *tree = s->trees->pdata[i];
+		g_autofree char *objects = tree_dir(s, "objects", tree->number, error);
+		if (!objects || !km_units_compile(s->kernel, tree->overlay, tree->units, objects, s->options->jobs,
+						  s->progress, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static gboolean compile(State *s, GError **error)
 {
-	g_autofree char *objects = g_build_filename(s->temp->path, "objects", NULL);
-	if (!km_make_dirs(objects, error))
-		return FALSE;
 	Preparation p = { .s = s };
 	GThread *thread = g_thread_new("prepare", prepare, &p);
-	gboolean compiled =
-		km_units_compile(s->kernel, s->overlay, s->units, objects, s->options->jobs, s->progress, error);
+	gboolean compiled = compile_trees(s, error);
 	g_thread_join(thread);
 	s->image = p.image;
 	s->tools = p.tools;
@@ -349,12 +453,30 @@ static gboolean link_units(State *s, GError **error)
 	return km_hooks_write(s->link->object, &s->layout, &s->contents, error);
 }
 
+/* The works of one tree's units. Not owned. */
+static GPtrArray *works_of(const State *s, const Tree *tree)
+{
+	GPtrArray *works = g_ptr_array_new();
+	for (guint i = 0; i < s->works->len; i++)
+		if (g_ptr_array_find(tree->units, ((const KmUnitWork *)s->works->pdata[i])->unit, NULL))
+			g_ptr_array_add(works, s->works->pdata[i]);
+	return works;
+}
+
 static gboolean explain(State *s, GError **error)
 {
-	if (!s->options->explain)
-		return TRUE;
-	s->result->stories = km_stories_new(s->works, s->overlay, s->link, error);
-	return s->result->stories != NULL;
+	for (guint i = 0; s->options->explain && i < s->trees->len; i++) {
+		const Tree *tree = s->trees->pdata[i];
+		g_autoptr(GPtrArray) works = works_of(s, tree);
+		GPtrArray *stories = km_stories_new(works, tree->overlay, s->link, error);
+		if (!stories)
+			return FALSE;
+		if (s->result->stories)
+			g_ptr_array_extend_and_steal(s->result->stories, stories);
+		else
+			s->result->stories = stories;
+	}
+	return TRUE;
 }
 
 /* objtool returns 0 with warnings: whatever it says means that it did not understand the code. */
@@ -443,7 +565,8 @@ KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *p
 	s.works = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_work_free);
 	km_contents_init(&s.contents);
 	s.contents.replace = !options->no_replace;
-	gboolean ok = choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
+	gboolean ok = (!options->oot_modules || km_kernel_add_modules(kernel, options->oot_modules, error)) &&
+		      choose_names(&s, error) && check_kernel(&s, error) && make_workdir(&s, error) &&
 		      make_units(&s, error) && compile(&s, error) && work_units(&s, error) && link_units(&s, error) &&
 		      explain(&s, error) && emit(&s, error);
 	ok = keep_workdir(&s, ok ? error : NULL) && ok;

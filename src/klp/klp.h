@@ -17,6 +17,8 @@ typedef struct {
 	gboolean explain; /* tell of each function why it is in, what it uses, and what to check by hand */
 	const char *const *allow_tables; /* changed read-only tables whose address, the author says, nobody keeps; NULL: none */
 	const char *skeleton; /* where to write callbacks for refused changes of variables; NULL: nowhere */
+	const char *const *oot_sources; /* directories of out-of-tree modules; NULL-ended, or NULL */
+	const char *const *oot_modules; /* their .ko files, as they run */
 	const char *keep; /* keep the work directory here; NULL: remove it */
 } KmBuildOptions;
 

@@ -249,6 +249,19 @@ KmVmIndex *km_vm_index_new(const char *dir, GError **error)
 	return index;
 }
 
+char *km_vm_index_take(KmVmIndex *index, const char *module, GError **error)
+{
+	if (!strchr(module, '/') && !g_str_has_suffix(module, ".ko"))
+		return spell(module);
+	g_autoptr(KmVmModule) read = km_vm_module_read(module, error);
+	if (!read)
+		return NULL;
+	if (read->livepatch)
+		return km_refuse_null(error, "%s is a live patch: it is not loaded as a module, but tried", module);
+	g_hash_table_replace(index->paths, g_strdup(read->name), g_strdup(module));
+	return g_strdup(read->name);
+}
+
 static gboolean in_order(const GPtrArray *order, const char *name)
 {
 	for (guint i = 0; i < order->len; i++)

@@ -33,6 +33,12 @@ void km_vm_index_free(KmVmIndex *index);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmVmIndex, km_vm_index_free)
 
 /*
+ * What the user names: a module's name, or its file (with a '/', or ending in ".ko"), which then counts as one of the index, before
+ * a stock one of its name. Returns the name; caller owns.
+ */
+char *km_vm_index_take(KmVmIndex *index, const char *module, GError **error);
+
+/*
  * Append the module called name (any spelling) to order, after everything it depends on; what is in order already, or
  * built in, is not added again. Fails on an unknown name and on a circle.
  */

@@ -96,9 +96,22 @@ static gboolean read_patches(Job *job, GError **error)
 	return job->patches->len || km_fail(error, "no live patch given");
 }
 
-static gboolean resolve_all(const KmVmIndex *index, const char *const *names, GPtrArray *order, GError **error)
+/* Their names, files among them known to index from here on; NULL-ended, owned. */
+static char **take_all(KmVmIndex *index, const char *const *modules, GError **error)
 {
-	for (const char *const *n = names; n && *n; n++)
+	g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+	for (const char *const *m = modules; m && *m; m++) {
+		g_autofree char *name = km_vm_index_take(index, *m, error);
+		if (!name)
+			return NULL;
+		g_strv_builder_add(names, name);
+	}
+	return g_strv_builder_end(names);
+}
+
+static gboolean resolve_all(const KmVmIndex *index, char **names, GPtrArray *order, GError **error)
+{
+	for (char **n = names; *n; n++)
 		if (!km_vm_index_resolve(index, *n, order, error))
 			return FALSE;
 	return TRUE;
@@ -119,7 +132,7 @@ static gboolean gather_targets(Job *job, const KmVmIndex *index, const KmVmModul
 {
 	g_autoptr(GPtrArray) order = new_modules();
 	g_autoptr(GString) names = g_string_new(NULL);
-	if (!resolve_all(index, (const char *const *)patch->targets, order, error)) {
+	if (!resolve_all(index, patch->targets, order, error)) {
 		g_prefix_error(error, "%s: ", patch->path);
 		return FALSE;
 	}
@@ -150,6 +163,10 @@ static gboolean gather_modules(Job *job, GError **error)
 	g_autoptr(KmVmIndex) index = km_vm_index_new(job->kernel->modules, error);
 	if (!index || !read_patches(job, error))
 		return FALSE;
+	g_auto(GStrv) load = take_all(index, job->options->load, error);
+	g_auto(GStrv) load_later = load ? take_all(index, job->options->load_later, error) : NULL;
+	if (!load_later)
+		return FALSE;
 	job->first = new_modules();
 	job->later = new_modules();
 	for (guint i = 0; i < job->patches->len; i++) {
@@ -161,8 +178,7 @@ static gboolean gather_modules(Job *job, GError **error)
 				return FALSE;
 			}
 	}
-	if (!resolve_all(index, job->options->load, job->first, error) ||
-	    !resolve_all(index, job->options->load_later, job->later, error))
+	if (!resolve_all(index, load, job->first, error) || !resolve_all(index, load_later, job->later, error))
 		return FALSE;
 	drop_loaded(job);
 	return gather_all_targets(job, index, error);

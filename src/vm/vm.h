@@ -10,8 +10,8 @@
 typedef struct {
 	const char *const *modules;	/* live patches, loaded in this order; the last one's effect is judged. NULL-ended */
 	const char *const *probes;	/* shell commands run before, after, and after removal; NULL-ended, may be NULL */
-	const char *const *load;	/* stock modules (names) loaded first, with dependencies; NULL-ended, may be NULL */
-	const char *const *load_later;	/* stock modules loaded after the live patch */
+	const char *const *load;	/* modules (stock ones by name, others by file) loaded first, with dependencies; NULL-ended, may be NULL */
+	const char *const *load_later;	/* the same, loaded after the live patch */
 	const char *const *files;	/* host files put into / of the VM under their base name (programs for probes) */
 	gboolean each;			/* load and remove each live patch by itself, one after the other; no probes */
 	guint stress;			/* load/remove cycles under load; 0: none */

@@ -83,6 +83,14 @@ static const Case cases[] = {
 	  "int v, w; __attribute__((section(\"__param\"), used)) static int *const row = &w; extern int use(int); "
 	  "int f(void) { return use(v + w); }",
 	  "changed f", NULL, "row", "a module parameter is new" },
+	{ "new-export", NULL, "int f(int x) { return x + 1; } int g(int x) { return x * 3; }",
+	  "int f(int x) { return x + 1; } int g(int x) { return x * 5; }\n"
+	  "asm(\".section \\\"___ksymtab_gpl+f\\\",\\\"a\\\"\\n__ksymtab_f: .long f - .\\n.previous\");",
+	  "changed g", NULL, "", NULL },
+	{ "export-gone", NULL,
+	  "int f(int x) { return x + 1; } int g(int x) { return x * 3; }\n"
+	  "asm(\".section \\\"___ksymtab+f\\\",\\\"a\\\"\\n.long f - .\\n.previous\");",
+	  "int f(int x) { return x + 1; } int g(int x) { return x * 5; }", "changed g", NULL, "", NULL },
 	{ "unknown-section", NULL, "asm(\".section boot_list,\\\"a\\\"\\n.long 1\\n.previous\"); int f(void) { return 1; }",
 	  "asm(\".section boot_list,\\\"a\\\"\\n.long 2\\n.previous\"); int f(void) { return 1; }", "", "", "boot_list",
 	  "section boot_list differs" },

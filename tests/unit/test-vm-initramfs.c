@@ -88,6 +88,42 @@ static void test_order(void)
 	g_assert_cmpstr(order, ==, "base soft mid_a mid_b top_one ");
 }
 
+/* Files beside the kernel's own modules: before a stock one of that name, and known as what others depend on. */
+static void test_files(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmTempDir) dir = make_tree();
+	g_autoptr(KmTempDir) other = km_tempdir_new(NULL, "test-vm-other", NULL);
+	g_autoptr(KmVmIndex) index = km_vm_index_new(dir->path, NULL);
+	make_module(other->path, "any-file.ko", "name=base|depends=");
+	make_module(other->path, "user.ko", "name=oot-user|depends=oot_base,mid_b");
+	make_module(other->path, "oot-base.ko", "name=oot_base|depends=");
+	make_module(other->path, "lp.ko", "name=lp|livepatch=Y");
+	g_autofree char *file = g_build_filename(other->path, "any-file.ko", NULL);
+	g_autofree char *user = g_build_filename(other->path, "user.ko", NULL);
+	g_autofree char *base = g_build_filename(other->path, "oot-base.ko", NULL);
+	g_autofree char *patch = g_build_filename(other->path, "lp.ko", NULL);
+	g_autofree char *name = km_vm_index_take(index, "top-one", &error);
+	g_assert_cmpstr(name, ==, "top_one");
+	g_autofree char *replaced = km_vm_index_take(index, file, &error);
+	g_assert_cmpstr(replaced, ==, "base");
+	g_assert_cmpstr(g_hash_table_lookup(index->paths, "base"), ==, file);
+	g_autofree char *user_name = km_vm_index_take(index, user, &error);
+	const char *names[] = { user_name, NULL };
+	g_assert_null(order_of(index, names, &error));
+	g_clear_error(&error);
+	g_autofree char *base_name = km_vm_index_take(index, base, &error);
+	g_assert_cmpstr(base_name, ==, "oot_base");
+	g_autofree char *order = order_of(index, names, &error);
+	g_assert_no_error(error);
+	g_assert_cmpstr(order, ==, "oot_base base mid_a mid_b oot_user ");
+	g_assert_null(km_vm_index_take(index, patch, &error));
+	g_assert_nonnull(strstr(error->message, "live patch"));
+	g_clear_error(&error);
+	g_assert_null(km_vm_index_take(index, "./missing.ko", &error));
+	g_assert_nonnull(error);
+}
+
 static void assert_unresolved(const KmVmIndex *index, const char *name, const char *message)
 {
 	g_autoptr(GError) error = NULL;
@@ -222,6 +258,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/vm/modules/order", test_order);
+	g_test_add_func("/vm/modules/files", test_files);
 	g_test_add_func("/vm/modules/unresolved", test_unresolved);
 	g_test_add_func("/vm/modules/modinfo", test_modinfo);
 	g_test_add_func("/vm/modules/no-module", test_no_module);
