@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/run.h"
 #include "kernel/complaint.h"
+#include "kernel/farm.h"
 #include "kernel/headers.h"
 #include "kernel/fold.h"
 #include "kernel/kbuild.h"
@@ -127,24 +128,82 @@ static void add_overlay(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
 	add_headers(job, argv);
 }
 
+/* Nothing must differ for a file of the farm but what the patch says: it gets the name that the pristine tree's has. */
+static void add_farm(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
+{
+	static const char *const maps[] = { "-fmacro-prefix-map=", "-ffile-prefix-map=" };
+	gboolean mapped = FALSE;
+	for (char **word = unit->argv; *word; word++)
+		for (gsize i = 0; i < G_N_ELEMENTS(maps); i++) {
+			g_autofree char *start = g_strconcat(maps[i], job->overlay->source, "/=", NULL);
+			mapped |= g_str_has_prefix(*word, start);
+		}
+	if (!mapped)
+		add_file_map(job, unit, argv, job->overlay->farm);
+	add_headers(job, argv);
+}
+
+static gboolean is_in_farm(const Job *job, gboolean patched)
+{
+	return patched && job->overlay->farm;
+}
+
+/* kbuild's command for this side of the unit. */
+static char **unit_command(const Job *job, const KmUnit *unit, gboolean patched)
+{
+	if (!is_in_farm(job, patched))
+		return g_strdupv(unit->argv);
+	return km_farm_map_command(unit->argv, job->overlay->source, job->overlay->farm);
+}
+
+static const char *unit_cwd(const Job *job, const KmUnit *unit, gboolean patched)
+{
+	return is_in_farm(job, patched) && is_relative_tree(job, unit) ? job->overlay->farm : unit->cwd;
+}
+
+/* The original of a new unit: a file of that name with nothing in it. */
+static char *empty_path(const Job *job, const KmUnit *unit)
+{
+	return output_path(job, "empty", unit, ".c");
+}
+
+/* The name of the file to compile. */
+static char *input_path(const Job *job, const KmUnit *unit, gboolean patched)
+{
+	g_autofree char *named = km_unit_source_name(unit);
+	if (!patched && unit->is_new)
+		return empty_path(job, unit);
+	if (patched && !job->overlay->farm)
+		return g_build_filename(job->overlay->dir, "compiled", named, NULL);
+	if (is_relative_tree(job, unit))
+		return g_steal_pointer(&named);
+	return g_build_filename(patched ? job->overlay->farm : job->overlay->source, named, NULL);
+}
+
+static void add_clones(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
+{
+	if (!job->reports_clones || !unit->want_clones)
+		return;
+	g_autofree char *clones = output_path(job, "patched", unit, ".clones");
+	g_autofree char *dump = g_strconcat("-fdump-ipa-clones=", clones, NULL);
+	g_strv_builder_add(argv, dump);
+}
+
 /* The whole command. mode is -S or -c. */
 static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-	g_autofree char *named = km_unit_source_name(unit);
-	g_autofree char *copy = g_build_filename(job->overlay->dir, "compiled", named, NULL);
-	g_autofree char *pristine =
-		is_relative_tree(job, unit) ? g_strdup(named) : g_build_filename(job->overlay->source, named, NULL);
-	g_strv_builder_addv(argv, (const char **)unit->argv);
+	g_auto(GStrv) command = unit_command(job, unit, patched);
+	g_autofree char *input = input_path(job, unit, patched);
+	g_strv_builder_addv(argv, (const char **)command);
 	g_strv_builder_add_many(argv, "-g0", "-ffunction-sections", "-fdata-sections", NULL);
-	if (patched)
+	if (is_in_farm(job, patched))
+		add_farm(job, unit, argv);
+	else if (patched)
 		add_overlay(job, unit, argv);
-	if (patched && job->reports_clones && unit->want_clones) {
-		g_autofree char *clones = output_path(job, "patched", unit, ".clones");
-		g_autofree char *dump = g_strconcat("-fdump-ipa-clones=", clones, NULL);
-		g_strv_builder_add(argv, dump);
-	}
-	g_strv_builder_add_many(argv, mode, "-o", output, patched ? copy : pristine, NULL);
+	if (patched)
+		add_clones(job, unit, argv);
+	g_strv_builder_add_many(argv, mode, "-o", output, input, NULL);
 	return g_strv_builder_end(argv);
 }
 
@@ -162,10 +221,10 @@ static void generate_headers(Job *job, const KmUnit *unit)
 	g_mutex_unlock(&job->mutex);
 }
 
-static KmRunResult *run_compiler(const Job *job, const KmUnit *unit, char **argv, GError **error)
+static KmRunResult *run_compiler(const Job *job, const char *cwd, char **argv, GError **error)
 {
 	KmRunOptions options = {
-		.cwd = unit->cwd, .env = (const char *const *)job->env, .clear_env = TRUE, .merge_stderr = TRUE
+		.cwd = cwd, .env = (const char *const *)job->env, .clear_env = TRUE, .merge_stderr = TRUE
 	};
 	return km_run((const char *const *)argv, &options, error);
 }
@@ -177,25 +236,27 @@ static gboolean misses_file(const KmRunResult *result)
 	       (strstr(result->output, "No such file or directory") || strstr(result->output, "file not found"));
 }
 
-static KmRunResult *run_generating(Job *job, const KmUnit *unit, char **argv, GError **error)
+static KmRunResult *run_generating(Job *job, const KmUnit *unit, gboolean patched, char **argv, GError **error)
 {
-	g_autoptr(KmRunResult) result = run_compiler(job, unit, argv, error);
+	const char *cwd = unit_cwd(job, unit, patched);
+	g_autoptr(KmRunResult) result = run_compiler(job, cwd, argv, error);
 	if (!result || !misses_file(result) || unit->external)
 		return g_steal_pointer(&result);
 	generate_headers(job, unit);
-	return run_compiler(job, unit, argv, error);
+	return run_compiler(job, cwd, argv, error);
 }
 
 static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
 			GError **error)
 {
 	g_auto(GStrv) argv = compile_argv(job, unit, patched, mode, output);
-	g_autoptr(KmRunResult) result = run_generating(job, unit, argv, error);
+	g_autoptr(KmRunResult) result = run_generating(job, unit, patched, argv, error);
 	if (!result)
 		return FALSE;
 	if (result->status == 0)
 		return TRUE;
-	g_autofree char *words = km_first_error(result->output, job->overlay->source);
+	const char *tree = is_in_farm(job, patched) ? job->overlay->farm : job->overlay->source;
+	g_autofree char *words = km_first_error(result->output, tree);
 	if (result->status > 128)
 		return km_fail(error, "%s was killed by signal %d while compiling %s", *argv, result->status - 128,
 			       unit->source);
@@ -220,10 +281,11 @@ static gboolean assemble(Job *job, const KmUnit *unit, gboolean patched, const c
 			 GError **error)
 {
 	g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-	g_strv_builder_addv(builder, (const char **)unit->argv);
+	g_auto(GStrv) command = unit_command(job, unit, patched);
+	g_strv_builder_addv(builder, (const char **)command);
 	g_strv_builder_add_many(builder, "-g0", "-c", "-o", object, listing, NULL);
 	g_auto(GStrv) argv = g_strv_builder_end(builder);
-	g_autoptr(KmRunResult) result = run_generating(job, unit, argv, error);
+	g_autoptr(KmRunResult) result = run_generating(job, unit, patched, argv, error);
 	if (!result)
 		return FALSE;
 	if (result->status == 0)
@@ -269,13 +331,19 @@ static gboolean assemble_sectioned(Job *job, const KmUnit *unit, gboolean patche
 	       assemble(job, unit, patched, apart, object, error);
 }
 
+static gboolean make_empty(const Job *job, const KmUnit *unit, GError **error)
+{
+	g_autofree char *path = empty_path(job, unit);
+	return !unit->is_new || (make_parent(path, error) && km_write_file(path, "", 0, error));
+}
+
 static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *listing = output_path(job, "original", unit, ".s");
 	g_autofree char *plain_listing = output_path(job, "plain", unit, ".s");
 	g_autofree char *original = output_path(job, "original", unit, ".o");
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
-	gboolean ok = make_parent(original, error) && make_parent(plain, error) &&
+	gboolean ok = make_parent(original, error) && make_parent(plain, error) && make_empty(job, unit, error) &&
 		      compile(job, unit, FALSE, "-S", listing, error) &&
 		      assemble_sectioned(job, unit, FALSE, listing, original, error) &&
 		      rewrite(job, unit, listing, plain_listing, fold, error) &&
@@ -290,6 +358,8 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 /* A name with ".." leads through directories, which must be there in the overlay too. */
 static gboolean make_way(const Job *job, const KmUnit *unit, GError **error)
 {
+	if (job->overlay->farm)
+		return TRUE;
 	g_autofree char *path = g_build_filename(job->overlay->dir, "compiled", unit->object, NULL);
 	return make_parent(path, error);
 }

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "kernel/farm.h"
 
 /* Change it when the form or meaning of what is remembered changes. */
 #define CACHE_FORMAT "4"
@@ -367,6 +368,20 @@ KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *
 	/* What is asked about a directory that comes and goes must not be remembered. */
 	g_clear_pointer(&kbuild->dir, g_free);
 	return g_steal_pointer(&kbuild);
+}
+
+KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *farm, const char *dir)
+{
+	KmKbuild *over = g_new0(KmKbuild, 1);
+	over->source = g_strdup(farm);
+	over->build = km_farm_map(kbuild->build, kbuild->source, farm);
+	over->cwd = km_farm_map(kbuild->cwd, kbuild->source, farm);
+	over->args = km_farm_map_command(kbuild->args, kbuild->source, farm);
+	over->env = km_farm_map_command(kbuild->env, kbuild->source, farm);
+	over->prefix = g_strdup(kbuild->prefix);
+	over->dir = g_strdup(dir);
+	over->key = g_strconcat(kbuild->key, "farm ", farm, "\n", NULL);
+	return over;
 }
 
 static char *memory_name(const char *object)

@@ -30,6 +30,12 @@ KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error);
 KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *target, GError **error);
 
 /*
+ * The same kbuild over farm, a tree that stands for kbuild's source (see farm.h): it reads the farm's makefiles. dir: a directory
+ * for what it remembers, empty, the caller's. Only for questions: nothing is ever made with it.
+ */
+KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *farm, const char *dir);
+
+/*
  * The recipes of these objects, in one dry run, remembered from earlier times where possible. Objects that kbuild has no
  * recipe for are absent; ones that it could make but that belong to nothing have neither builtin nor module set. Array of
  * KmRecipe, owned.

@@ -243,11 +243,12 @@ static char *quote_path(const char *path)
 
 static char *number_lines(const char *patched, const GArray *map, const char *path)
 {
-	g_autofree char *quoted = quote_path(path);
+	g_autofree char *quoted = path ? quote_path(path) : g_strdup("");
 	GString *out = g_string_sized_new(strlen(patched) + 4096);
 	g_autoptr(GArray) branches = g_array_new(FALSE, FALSE, sizeof(Branch));
 	Lexer lexer = { .branches = branches };
-	g_string_append_printf(out, "#line 1 %s\n", quoted);
+	if (path)
+		g_string_append_printf(out, "#line 1 %s\n", quoted);
 	guint current = 1, number = 1;
 	for (const char *p = patched; *p; number++, current++) {
 		const char *newline = strchr(p, '\n');

@@ -5,28 +5,41 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/file.h"
 
 typedef struct {
 	char *path;		/* relative to the tree, normalized: "fs/proc/meminfo.c" */
 	char *patched;		/* absolute path of the patched copy in the overlay, exact text of patch(1) */
 	char *compiled;		/* the same with #line directives, what the compiler gets */
 	char *patch;		/* the patch file that touched it last, for messages */
+	gboolean is_source;	/* a .c file, which may have a unit of its own; else a header */
+	gboolean is_makefile;	/* neither; its object lists change */
+	gboolean is_new;	/* the pristine tree does not have it */
+	gboolean is_deleted;	/* the patches remove it; patched and compiled do not exist */
 } KmTouched;
 
 typedef struct {
 	char *source;		/* pristine tree */
 	char *dir;		/* overlay directory, given by the caller */
 	GPtrArray *files;	/* of KmTouched, sorted by path */
+	/* Patches that touch more than .c files in their place want a whole tree to look files up in (km_overlay_plant). */
+	gboolean wants_farm;
+	char *farm;		/* that tree once it is planted, else NULL */
+	KmTempDir *farm_dir;
 } KmOverlay;
 
 /*
  * Apply patches, in order, over source into dir (exists, empty, the caller's). Understands unified diffs as written by diff -u and git,
  * with -p1 names. Refused, each by name, file and line of the patch: a path that leaves the tree (.., absolute, through a
- * symbolic link), binary patches, renames, deleted and new files, anything but C files (headers and assembly come later), a
- * hunk that does not apply (with patch(1)'s own words; offsets are fine, fuzz is not), an empty or truncated patch.
+ * symbolic link), binary patches, renames, deleted sources, kinds of files that a live patch cannot change (assembly, tools,
+ * inputs of generated headers), build scripts beyond object lists, a hunk that does not apply (with patch(1)'s own words;
+ * offsets are fine, fuzz is not), an empty or truncated patch.
  */
 KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error);
+
+/* Make the farm (see farm.h) of an overlay that wants one. arch: directory below arch/. */
+gboolean km_overlay_plant(KmOverlay *overlay, const char *arch, GError **error);
+
 void km_overlay_free(KmOverlay *overlay);
 
 /*
@@ -45,7 +58,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmOverlay, km_overlay_free)
 
 /*
  * #line directives that give every unchanged line of patched the number it has in original, so that __LINE__ in unchanged
- * code stays the same; the first one names path as the file. A directive is only put where it is harmless: never
- * inside a comment, a string, a continued line or the parentheses of a macro call. Caller owns the text.
+ * code stays the same; the first one names path as the file (path NULL: no file is named, so that __FILE__ is the name it was
+ * opened by). A directive is only put where it is harmless: never inside a comment, a string, a continued line or the
+ * parentheses of a macro call. Caller owns the text.
  */
 char *km_lines_keep(const char *original, const char *patched, const char *path, GError **error);

@@ -94,7 +94,7 @@ static void add_hunks(KmTouches *touches, const KmTouchedText *text, const GPtrA
 
 static gboolean add_file(KmTouches *touches, const KmOverlay *overlay, const KmTouched *file, GError **error)
 {
-	g_autofree char *original = read_original(overlay, file, error);
+	g_autofree char *original = file->is_new ? g_strdup("") : read_original(overlay, file, error);
 	g_autofree char *patched = original ? read_text(file->patched, error) : NULL;
 	g_autoptr(GArray) hunks = patched ? km_lines_changed(original, patched, error) : NULL;
 	if (!hunks)
@@ -114,9 +114,11 @@ KmTouches *km_touches_new(const KmOverlay *overlay, GError **error)
 	g_autoptr(KmTouches) touches = g_new0(KmTouches, 1);
 	touches->texts = g_ptr_array_new_with_free_func(text_free);
 	touches->things = g_ptr_array_new_with_free_func(touched_thing_free);
-	for (guint i = 0; i < overlay->files->len; i++)
-		if (!add_file(touches, overlay, overlay->files->pdata[i], error))
+	for (guint i = 0; i < overlay->files->len; i++) {
+		const KmTouched *file = overlay->files->pdata[i];
+		if (!file->is_makefile && !file->is_deleted && !add_file(touches, overlay, file, error))
 			return NULL;
+	}
 	return g_steal_pointer(&touches);
 }
 

@@ -9,8 +9,11 @@
 #include "base/file.h"
 #include "kernel/elsewhere.h"
 #include "kernel/external.h"
+#include "kernel/farm.h"
 #include "kernel/kbuild.h"
+#include "kernel/lists.h"
 #include "kernel/makefile.h"
+#include "kernel/reach.h"
 
 /* A file that is included by one that is included ... : more than this is a loop. */
 #define MAX_INCLUDE_DEPTH 4
@@ -111,7 +114,8 @@ typedef struct {
 	KmKernel *kernel;
 	const KmOverlay *overlay;
 	KmKbuild *kbuild; /* of the kernel's own tree, or NULL */
-	KmExternal *external; /* else this one */
+	KmKbuild *farm; /* kbuild over the patched makefiles; NULL without a farm */
+	KmExternal *external; /* instead of both: an out-of-tree source */
 	const KmElsewhere *elsewhere;
 	GHashTable *recipes; /* object -> KmRecipe, not owned */
 	GPtrArray *units;
@@ -146,8 +150,9 @@ static GPtrArray *built_recipes(const Search *search, const char *source)
 static gboolean check_source(const Search *search, const KmUnit *unit, const KmRecipe *recipe, GError **error)
 {
 	g_autofree char *named = km_unit_source_name(unit);
-	g_autofree char *full = g_build_filename(search->overlay->source, named, NULL);
-	gboolean in_tree = !strcmp(search->overlay->source, unit->cwd);
+	const char *tree = unit->is_new ? search->farm->source : search->overlay->source;
+	g_autofree char *full = g_build_filename(tree, named, NULL);
+	gboolean in_tree = !strcmp(tree, unit->is_new ? search->farm->build : unit->cwd);
 	const char *told = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
 	if (!strcmp(told, full) || (in_tree && !strcmp(told, named)))
 		return TRUE;
@@ -226,6 +231,14 @@ static gboolean has_unit(const Search *search, const char *object)
 	return FALSE;
 }
 
+static gboolean is_touched(const Search *search, const char *source)
+{
+	for (guint i = 0; i < search->overlay->files->len; i++)
+		if (!strcmp(((const KmTouched *)search->overlay->files->pdata[i])->path, source))
+			return TRUE;
+	return FALSE;
+}
+
 /*
  * __FILE__ of an out-of-tree source is an absolute path: the one under which the module was compiled, as far as the module tells.
  * Without that a path in the source: where the source lies here must not be seen in a live patch.
@@ -250,7 +263,7 @@ static gboolean map_external(KmUnit *unit, const Search *search, GError **error)
 
 /* The unit of this source that goes into owner. */
 static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, const char *owner, gboolean shared,
-			 GError **error)
+			 gboolean is_new, GError **error)
 {
 	g_autoptr(KmUnit) unit = g_new0(KmUnit, 1);
 	unit->source = g_strdup(source);
@@ -260,6 +273,8 @@ static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *sou
 	unit->owner = g_strdelimit(g_strdup(owner), "-", '_');
 	unit->external = search->external != NULL;
 	unit->shared = shared;
+	unit->is_new = is_new;
+	unit->reached = !is_touched(search, source);
 	if (!check_source(search, unit, recipe, error) ||
 	    (strcmp(owner, "vmlinux") && !find_module(unit, search, error)) ||
 	    (unit->external && !map_external(unit, search, error)))
@@ -269,20 +284,20 @@ static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *sou
 }
 
 /* kbuild compiles an object once for all modules it is linked into; in each of them it is code of its own. */
-static gboolean add_recipe(Search *search, const KmRecipe *recipe, const char *source, GError **error)
+static gboolean add_recipe(Search *search, const KmRecipe *recipe, const char *source, gboolean is_new, GError **error)
 {
 	if (has_unit(search, recipe->object))
 		return TRUE;
 	if (recipe->builtin)
-		return add_unit(search, recipe, source, "vmlinux", FALSE, error);
+		return add_unit(search, recipe, source, "vmlinux", FALSE, is_new, error);
 	g_auto(GStrv) modules = g_strsplit_set(recipe->modules, " \t", -1);
 	guint count = 0;
 	for (char **module = modules; *module; module++)
 		count += **module != '\0';
 	if (count < 2)
-		return add_unit(search, recipe, source, recipe->modname, FALSE, error);
+		return add_unit(search, recipe, source, recipe->modname, FALSE, is_new, error);
 	for (char **module = modules; *module; module++)
-		if (**module && !add_unit(search, recipe, source, *module, TRUE, error))
+		if (**module && !add_unit(search, recipe, source, *module, TRUE, is_new, error))
 			return FALSE;
 	return TRUE;
 }
@@ -292,7 +307,7 @@ static gboolean add_units(Search *search, const char *source, gboolean *any, GEr
 {
 	g_autoptr(GPtrArray) recipes = built_recipes(search, source);
 	for (guint i = 0; i < recipes->len; i++)
-		if (!add_recipe(search, recipes->pdata[i], source, error))
+		if (!add_recipe(search, recipes->pdata[i], source, FALSE, error))
 			return FALSE;
 	*any |= recipes->len > 0;
 	return TRUE;
@@ -319,6 +334,8 @@ static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, G
 static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray *includers, GError **error)
 {
 	gboolean covered = FALSE;
+	if (!touched->is_source || touched->is_new)
+		return TRUE;
 	if (!add_units(search, touched->path, &covered, error))
 		return FALSE;
 	g_autofree char *dir = g_path_get_dirname(touched->path);
@@ -326,14 +343,21 @@ static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray 
 		const char *includer = includers->pdata[i];
 		g_autofree char *includer_dir = g_path_get_dirname(includer);
 		/* Even one that is built only as part of a third must be found beside the patched file. */
-		if (!copy_includer(search, includer, error))
+		if (!search->farm && !copy_includer(search, includer, error))
 			return FALSE;
-		if (strcmp(dir, includer_dir) && !link_headers(search, touched->path, error))
+		if (!search->farm && strcmp(dir, includer_dir) && !link_headers(search, touched->path, error))
 			return FALSE;
 		if (!add_units(search, includer, &covered, error))
 			return FALSE;
 	}
-	return covered || refuse_unbuilt(search, touched, error);
+	if (covered && touched->is_deleted)
+		return km_refuse(
+			error,
+			"%s: %s is deleted, and the running kernel has its code: a live patch cannot take a file "
+			"out; leave it in",
+			touched->patch, touched->path);
+	return covered || touched->is_deleted || g_str_has_prefix(touched->path, "tools/") ||
+	       refuse_unbuilt(search, touched, error);
 }
 
 static void add_object_names(const Search *search, GStrvBuilder *objects, const char *source)
@@ -342,19 +366,146 @@ static void add_object_names(const Search *search, GStrvBuilder *objects, const 
 	g_strv_builder_addv(objects, (const char **)names);
 }
 
-static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, GError **error)
+/* The sources that headers of the patch can reach, and those of the patch; NULL in *sources where no farm is wanted. */
+static gboolean find_reached(const Search *search, KmReach **reach, GError **error)
+{
+	*reach = NULL;
+	if (!search->farm)
+		return TRUE;
+	g_autoptr(GPtrArray) paths = g_ptr_array_new();
+	for (guint i = 0; i < search->overlay->files->len; i++) {
+		const KmTouched *touched = search->overlay->files->pdata[i];
+		if (!touched->is_makefile)
+			g_ptr_array_add(paths, touched->path);
+	}
+	g_ptr_array_add(paths, NULL);
+	g_autofree char *patched = g_build_filename(search->overlay->dir, "patched", NULL);
+	const KmReachTree tree = { .source = search->kbuild->source,
+				   .build = search->kbuild->build,
+				   .arch = search->kernel->arch->kbuild,
+				   .patched = patched };
+	*reach = km_reach(&tree, (const char *const *)paths->pdata, 0, error);
+	return *reach != NULL;
+}
+
+static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, const KmReach *reach, GError **error)
 {
 	g_autoptr(GStrvBuilder) objects = g_strv_builder_new();
 	for (guint i = 0; i < search->overlay->files->len; i++) {
 		const KmTouched *touched = search->overlay->files->pdata[i];
-		add_object_names(search, objects, touched->path);
+		if (touched->is_source && !touched->is_new)
+			add_object_names(search, objects, touched->path);
 		GPtrArray *list = includers->pdata[i];
 		for (guint k = 0; k < list->len; k++)
 			add_object_names(search, objects, list->pdata[k]);
 	}
+	for (guint i = 0; reach && i < reach->sources->len; i++)
+		add_object_names(search, objects, reach->sources->pdata[i]);
 	g_auto(GStrv) names = g_strv_builder_end(objects);
 	return search->external ? km_external_recipes(search->external, (const char *const *)names, error)
 				: km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
+}
+
+/* kbuild's recipe for an object that only the patched tree has. */
+static gboolean add_new_unit(Search *search, const char *object, const char *source, gboolean *any, GError **error)
+{
+	const char *const names[] = { object, NULL };
+	g_autoptr(GPtrArray) recipes = km_kbuild_recipes(search->farm, names, error);
+	if (!recipes)
+		return FALSE;
+	for (guint i = 0; i < recipes->len; i++) {
+		KmRecipe *recipe = recipes->pdata[i];
+		if (!recipe->builtin && !recipe->module)
+			continue;
+		if (!add_recipe(search, recipe, source, TRUE, error))
+			return FALSE;
+		*any = TRUE;
+	}
+	return TRUE;
+}
+
+/* Units are said in words of the pristine tree. */
+static void map_new_units(const Search *search)
+{
+	for (guint i = 0; i < search->units->len; i++) {
+		KmUnit *unit = search->units->pdata[i];
+		if (!unit->is_new)
+			continue;
+		char **argv = km_farm_map_command(unit->argv, search->farm->source, search->kbuild->source);
+		g_strfreev(unit->argv);
+		unit->argv = argv;
+	}
+}
+
+/* Objects that a makefile of the patch adds. */
+static gboolean add_listed(Search *search, const KmTouched *makefile, GError **error)
+{
+	g_autoptr(GPtrArray) added = km_lists_added(search->kbuild, search->farm, makefile, error);
+	for (guint i = 0; added && i < added->len; i++) {
+		const char *object = added->pdata[i];
+		g_autofree char *source = g_strdup_printf("%.*s.c", (int)(strlen(object) - strlen(".o")), object);
+		g_autofree char *path = km_tree_path("", source);
+		gboolean any = FALSE;
+		if (!add_new_unit(search, object, path, &any, error))
+			return FALSE;
+		if (!any)
+			return km_refuse(error,
+					 "%s: %s lists %s, which is made of no C file: that cannot be live patched",
+					 makefile->patch, makefile->path, object);
+	}
+	return added != NULL;
+}
+
+/* A new source must have become a unit, or be included by others. */
+static gboolean check_new(const Search *search, const KmTouched *touched, GError **error)
+{
+	for (guint i = 0; i < search->units->len; i++)
+		if (!strcmp(((const KmUnit *)search->units->pdata[i])->source, touched->path))
+			return TRUE;
+	g_autoptr(GPtrArray) includers = find_includers(search->overlay->farm, touched->path);
+	if (!touched->is_source || includers->len || g_str_has_prefix(touched->path, "tools/"))
+		return TRUE;
+	return km_refuse(
+		error,
+		"%s: %s is a new file that this kernel's configuration does not build: the patch must list it in a "
+		"makefile (obj-y += ...), and the module it goes into must be one of this kernel",
+		touched->patch, touched->path);
+}
+
+static gboolean add_all_new(Search *search, GError **error)
+{
+	const GPtrArray *files = search->overlay->files;
+	for (guint i = 0; search->farm && i < files->len; i++)
+		if (((const KmTouched *)files->pdata[i])->is_makefile && !add_listed(search, files->pdata[i], error))
+			return FALSE;
+	for (guint i = 0; i < files->len; i++) {
+		const KmTouched *touched = files->pdata[i];
+		if (touched->is_new && !touched->is_deleted && !check_new(search, touched, error))
+			return FALSE;
+	}
+	if (search->farm)
+		map_new_units(search);
+	return TRUE;
+}
+
+static gboolean add_reached(Search *search, const KmReach *reach, GError **error)
+{
+	gboolean any = FALSE;
+	for (guint i = 0; reach && i < reach->sources->len; i++)
+		if (!add_units(search, reach->sources->pdata[i], &any, error))
+			return FALSE;
+	return TRUE;
+}
+
+static gboolean check_any(const Search *search, GError **error)
+{
+	const KmTouched *first = search->overlay->files->pdata[0];
+	if (search->units->len)
+		return TRUE;
+	return km_refuse(error,
+			 "%s: no unit that is built into this kernel or its modules includes %s%s; take it out of the "
+			 "patch",
+			 first->patch, first->path, search->overlay->files->len > 1 ? " or the other files" : "");
 }
 
 static gint compare_units(gconstpointer a, gconstpointer b)
@@ -372,32 +523,57 @@ void km_units_prepare(KmKernel *kernel)
 	g_clear_pointer(&elsewhere, g_hash_table_unref);
 }
 
+/* kbuild over the farm, when there is one. */
+static gboolean open_farm(Search *search, GError **error)
+{
+	g_autofree char *dir = g_build_filename(search->overlay->dir, "kbuild", NULL);
+	if (!search->overlay->farm)
+		return TRUE;
+	if (!km_make_dirs(dir, error))
+		return FALSE;
+	search->farm = km_kbuild_over(search->kbuild, search->overlay->farm, dir);
+	return TRUE;
+}
+
+static gboolean add_all(Search *search, GError **error)
+{
+	const GPtrArray *files = search->overlay->files;
+	g_autoptr(GPtrArray) includers = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+	KmReach *reach = NULL;
+	for (guint i = 0; i < files->len; i++)
+		g_ptr_array_add(includers,
+				find_includers(search->overlay->source, ((const KmTouched *)files->pdata[i])->path));
+	if (!open_farm(search, error) || !find_reached(search, &reach, error))
+		return FALSE;
+	g_autoptr(GPtrArray) recipes = ask_recipes(search, includers, reach, error);
+	gboolean ok = recipes != NULL;
+	for (guint i = 0; ok && i < recipes->len; i++)
+		g_hash_table_insert(search->recipes, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
+	for (guint i = 0; ok && i < files->len; i++)
+		ok = add_touched(search, files->pdata[i], includers->pdata[i], error);
+	ok = ok && add_all_new(search, error) && add_reached(search, reach, error) && check_any(search, error);
+	g_clear_pointer(&search->farm, km_kbuild_free);
+	km_reach_free(reach);
+	return ok;
+}
+
 /* The rest of search is made here. */
 static GPtrArray *find_units(Search *search, GError **error)
 {
-	const KmOverlay *overlay = search->overlay;
 	g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_free);
 	g_autoptr(GHashTable) by_object = g_hash_table_new(g_str_hash, g_str_equal);
-	g_autoptr(GPtrArray) includers = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
 	search->recipes = by_object;
 	search->units = units;
-	for (guint i = 0; i < overlay->files->len; i++)
-		g_ptr_array_add(includers,
-				find_includers(overlay->source, ((const KmTouched *)overlay->files->pdata[i])->path));
-	g_autoptr(GPtrArray) recipes = ask_recipes(search, includers, error);
-	if (!recipes)
+	if (!add_all(search, error))
 		return NULL;
-	for (guint i = 0; i < recipes->len; i++)
-		g_hash_table_insert(by_object, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
-	for (guint i = 0; i < overlay->files->len; i++)
-		if (!add_touched(search, overlay->files->pdata[i], includers->pdata[i], error))
-			return NULL;
 	g_ptr_array_sort(units, compare_units);
 	return g_steal_pointer(&units);
 }
 
-GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error)
+GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error)
 {
+	if (!km_overlay_plant(overlay, kernel->arch->kbuild, error))
+		return NULL;
 	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
 	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, error) : NULL;
 	Search search = { .kernel = kernel, .overlay = overlay, .kbuild = kbuild, .elsewhere = elsewhere };
@@ -406,6 +582,12 @@ GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **err
 
 GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, const char *scratch, GError **error)
 {
+	if (overlay->wants_farm)
+		return km_refuse_null(
+			error,
+			"%s: headers, new files and makefiles of an out-of-tree source cannot be patched yet; make the "
+			"change in its .c files",
+			overlay->source);
 	g_autoptr(KmExternal) external = km_external_new(kernel, overlay->source, scratch, error);
 	g_autoptr(GHashTable) nowhere = km_elsewhere_empty();
 	Search search = { .kernel = kernel, .overlay = overlay, .external = external, .elsewhere = nowhere };

@@ -16,6 +16,8 @@ typedef struct {
 	gboolean want_clones;	/* have the compiler report what it inlined and cloned in the patched source */
 	gboolean external;	/* of a module built outside the kernel's tree; source and object are relative to its directory */
 	gboolean shared;	/* its object is linked into several modules: there is one unit for each */
+	gboolean reached; /* its own file is not touched, only what it includes: most such units do not change */
+	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
 	/* Filled by km_units_compile(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
@@ -33,11 +35,12 @@ char *km_unit_source_name(const KmUnit *unit);
 void km_units_prepare(KmKernel *kernel);
 
 /*
- * The units of an overlay. Compile commands come from kbuild by dry run. Refused: a source not built in this config (naming
- * the config option when the Makefile tells it), a touched .c that other units #include is covered by those units.
- * Returns an array of KmUnit, owned.
+ * The units of an overlay, whose farm is planted if it wants one: those of touched sources, those that a touched header can reach, and
+ * new ones. Compile commands come from kbuild by dry run. Refused: a source not built in this config (naming the config option
+ * when the Makefile tells it; a touched .c that other units #include is covered by those units), headers that no built unit
+ * includes when nothing else is touched, makefiles that drop an object. Returns an array of KmUnit, owned.
  */
-GPtrArray *km_units_new(KmKernel *kernel, const KmOverlay *overlay, GError **error);
+GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error);
 
 /*
  * The same for an out-of-tree source (overlay's), which kbuild takes as M=. scratch exists, is empty and the caller's. Refused: a

@@ -12,6 +12,7 @@
 #include "base/run.h"
 #include "image/image.h"
 #include "klp/emit.h"
+#include "klp/newunit.h"
 #include "klp/story.h"
 #include "klp/unitwork.h"
 
@@ -369,6 +370,8 @@ static gboolean work_units(State *s, GError **error)
 		    !km_unit_work_callbacks(work, &s->contents, error))
 			return FALSE;
 	}
+	if (!km_new_units_take(s->works, s->contents.hooks, s->result->functions, error))
+		return FALSE;
 	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,

@@ -7,6 +7,7 @@
 #include "image/module.h"
 #include "kernel/where.h"
 #include "klp/carry.h"
+#include "klp/newunit.h"
 
 /* Reasons beyond this many are counted, not listed: a message is one line. */
 #define MAX_LISTED 4
@@ -122,7 +123,9 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	g_autoptr(KmUnitWork) work = g_new0(KmUnitWork, 1);
 	work->unit = unit;
 	work->context.kernel = kernel;
-	if (!read_objects(work, error) || !(work->author = km_author_take(work->patched, error)))
+	if (!read_objects(work, error) || (unit->is_new && !km_new_unit_check(unit, work->patched, error)))
+		return NULL;
+	if (!(work->author = km_author_take(work->patched, error)))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
 	if (work->match)

@@ -9,6 +9,8 @@
 #include "kernel/patch.h"
 
 #define ORIGINAL "int a;\nint b;\nint c;\nint d;\nint e;\n"
+#define ADD(count, lines) "--- a/fs/Makefile\n+++ b/fs/Makefile\n@@ -1 +1," count " @@\n obj-y += x.o\n+" lines "\n"
+#define MAKEFILE(line) ADD("2", line)
 #define HUNK "@@ -1,4 +1,4 @@\n int a;\n-int b;\n+int bb;\n int c;\n int d;\n"
 
 typedef struct {
@@ -33,6 +35,9 @@ static void tree_setup(Tree *tree, gconstpointer unused)
 	put(tree->source, "fs/x.c", ORIGINAL);
 	put(tree->source, "fs/with blank.c", ORIGINAL);
 	put(tree->source, "fs/x.h", ORIGINAL);
+	put(tree->source, "fs/Makefile", "obj-y += x.o\n");
+	put(tree->source, "Makefile", "obj-y += fs/\n");
+	put(tree->source, "fs/Kconfig", "config X\n\tbool\n\thelp\n\t  Text.\n");
 	put(tree->source, "Documentation/x.rst", ORIGINAL);
 	put(tree->temp->path, "outside.c", ORIGINAL);
 	g_autofree char *link = g_build_filename(tree->source, "fs/link.c", NULL);
@@ -139,15 +144,43 @@ static const struct {
 	{ "symbolic link", "--- a/fs/link.c\n+++ b/fs/link.c\n" HUNK, "symbolic link", KM_ERROR_REFUSED },
 	{ "link to a directory", "--- a/out/outside.c\n+++ b/out/outside.c\n" HUNK, "symbolic link", KM_ERROR_REFUSED },
 	{ "no directory in the name", "--- x.c\n+++ x.c\n" HUNK, "leading directory", KM_ERROR_REFUSED },
-	{ "header", "--- a/fs/x.h\n+++ b/fs/x.h\n" HUNK, "fs/x.h is a header", KM_ERROR_REFUSED },
 	{ "assembly", "--- a/fs/x.S\n+++ b/fs/x.S\n" HUNK, "fs/x.S is assembly", KM_ERROR_REFUSED },
-	{ "makefile", "--- a/fs/Makefile\n+++ b/fs/Makefile\n" HUNK, "fs/Makefile is a makefile", KM_ERROR_REFUSED },
-	{ "new file", "--- /dev/null\n+++ b/fs/new.c\n@@ -0,0 +1 @@\n+int x;\n", "fs/new.c is a new file",
+	{ "linker script", "--- a/fs/x.lds.S\n+++ b/fs/x.lds.S\n" HUNK, "a linker script", KM_ERROR_REFUSED },
+	{ "Rust", "--- a/fs/x.rs\n+++ b/fs/x.rs\n" HUNK, "Rust", KM_ERROR_REFUSED },
+	{ "inputs of generated headers", "--- a/kernel/bounds.c\n+++ b/kernel/bounds.c\n" HUNK, "generate headers",
 	  KM_ERROR_REFUSED },
-	{ "new empty file", "diff --git a/fs/new.c b/fs/new.c\nnew file mode 100644\nindex 0000000..e69de29\n",
-	  "is a new file", KM_ERROR_REFUSED },
-	{ "deleted file", "--- a/fs/x.c\n+++ /dev/null\n@@ -1,5 +0,0 @@\n-int a;\n-int b;\n-int c;\n-int d;\n-int e;\n",
-	  "is deleted", KM_ERROR_REFUSED },
+	{ "unknown kind", "--- a/fs/x.zig\n+++ b/fs/x.zig\n" HUNK, "of a kind that kmend does not know",
+	  KM_ERROR_REFUSED },
+	{ "new file that is there", "--- /dev/null\n+++ b/fs/x.c\n@@ -0,0 +1 @@\n+int x;\n", "already has this change",
+	  KM_ERROR_REFUSED },
+	{ "new file through a link", "--- /dev/null\n+++ b/out/new.c\n@@ -0,0 +1 @@\n+int x;\n", "symbolic link",
+	  KM_ERROR_REFUSED },
+	{ "deleted in part", "--- a/fs/x.c\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-int a;\n-int b;\n", "not all of its text",
+	  KM_ERROR_REFUSED },
+	{ "makefile runs a command", MAKEFILE("obj-y += $(shell date).o"), "build scripts can run commands",
+	  KM_ERROR_REFUSED },
+	{ "makefile has a recipe", ADD("3", "x.o: y\n+\tdate"), "build scripts can run commands", KM_ERROR_REFUSED },
+	{ "makefile includes", MAKEFILE("include evil.mk"), "build scripts can run commands", KM_ERROR_REFUSED },
+	{ "makefile sets flags", MAKEFILE("ccflags-y += -O0"), "build scripts can run commands", KM_ERROR_REFUSED },
+	{ "makefile assigns something else", MAKEFILE("CC := evil"), "build scripts can run commands",
+	  KM_ERROR_REFUSED },
+	{ "makefile leaves the directory", MAKEFILE("obj-y += ../x.o"), "build scripts can run commands",
+	  KM_ERROR_REFUSED },
+	{ "a word that is no object", MAKEFILE("obj-y += x.o;date"), "build scripts can run commands",
+	  KM_ERROR_REFUSED },
+	{ "a list continued by something else", ADD("3", "obj-y += a.o \\\n+ $(eval x:=y)"),
+	  "build scripts can run commands", KM_ERROR_REFUSED },
+	{ "the top makefile", "--- a/Makefile\n+++ b/Makefile\n@@ -1 +1,2 @@\n obj-y += fs/\n+obj-y += x.o\n",
+	  "rules over everything", KM_ERROR_REFUSED },
+	{ "configuration",
+	  "--- a/fs/Kconfig\n+++ b/fs/Kconfig\n@@ -1,3 +1,3 @@\n config X\n-\tbool\n+\ttristate\n \thelp\n",
+	  "configuration of the running kernel cannot change", KM_ERROR_REFUSED },
+	{ "help text only",
+	  "--- a/fs/Kconfig\n+++ b/fs/Kconfig\n@@ -2,3 +2,3 @@\n \tbool\n \thelp\n-\t  Text.\n+\t  Other text.\n",
+	  "nothing to patch", KM_ERROR_UNCHANGED },
+	{ "makefile comment only",
+	  "--- a/fs/Makefile\n+++ b/fs/Makefile\n@@ -1 +1,2 @@\n obj-y += x.o\n+# $(shell date)\n", "nothing to patch",
+	  KM_ERROR_UNCHANGED },
 	{ "rename", "diff --git a/fs/x.c b/fs/y.c\nsimilarity index 100%\nrename from fs/x.c\nrename to fs/y.c\n",
 	  "is renamed", KM_ERROR_REFUSED },
 	{ "two names", "--- a/fs/x.c\n+++ b/fs/y.c\n" HUNK, "is renamed", KM_ERROR_REFUSED },
@@ -190,6 +223,49 @@ static void test_bad(Tree *tree, gconstpointer data)
 	g_assert_nonnull(strstr(error->message, bad[i].words));
 	g_autofree char *outside = g_build_filename(tree->temp->path, "outside.c", NULL);
 	assert_file(outside, ORIGINAL);
+}
+
+/* What wants a whole tree to be looked up in: the farm has it in its place, and everything else as it is. */
+static const struct {
+	const char *name, *patch, *path, *text;
+	gboolean is_source, is_new, is_makefile;
+} planted[] = {
+	{ "header", "--- a/fs/x.h\n+++ b/fs/x.h\n" HUNK, "fs/x.h", NULL, FALSE, FALSE, FALSE },
+	{ "new source", "--- /dev/null\n+++ b/fs/new.c\n@@ -0,0 +1 @@\n+int x;\n", "fs/new.c", "int x;\n", TRUE, TRUE,
+	  FALSE },
+	{ "new source in a new directory", "--- /dev/null\n+++ b/fs/y/new.h\n@@ -0,0 +1 @@\n+int x;\n", "fs/y/new.h",
+	  "int x;\n", FALSE, TRUE, FALSE },
+	{ "object list", MAKEFILE("obj-$(CONFIG_X) += a.o b/"), "fs/Makefile",
+	  "obj-y += x.o\nobj-$(CONFIG_X) += a.o b/\n", FALSE, FALSE, TRUE },
+	{ "composite object", ADD("3", "x-objs := a.o \\\n+\tb.o"), "fs/Makefile",
+	  "obj-y += x.o\nx-objs := a.o \\\n\tb.o\n", FALSE, FALSE, TRUE },
+};
+
+static void test_planted(Tree *tree, gconstpointer data)
+{
+	gsize i = GPOINTER_TO_SIZE(data);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmOverlay) overlay = overlay_of(tree, planted[i].patch, NULL, &error);
+	g_assert_no_error(error);
+	g_assert_true(overlay->wants_farm);
+	g_assert_cmpuint(overlay->files->len, ==, 1);
+	const KmTouched *touched = overlay->files->pdata[0];
+	g_assert_cmpstr(touched->path, ==, planted[i].path);
+	g_assert_cmpint(touched->is_source, ==, planted[i].is_source);
+	g_assert_cmpint(touched->is_new, ==, planted[i].is_new);
+	g_assert_cmpint(touched->is_makefile, ==, planted[i].is_makefile);
+	g_assert_true(km_overlay_plant(overlay, "x86", &error));
+	g_assert_no_error(error);
+	g_autofree char *here = g_build_filename(overlay->farm, planted[i].path, NULL);
+	g_autofree char *other = g_build_filename(overlay->farm, "fs/with blank.c", NULL);
+	g_autofree char *pristine = g_build_filename(tree->source, "fs/x.h", NULL);
+	assert_file(other, ORIGINAL);
+	assert_file(pristine, ORIGINAL);
+	if (planted[i].text)
+		assert_file(here, planted[i].text);
+	g_autofree char *farm = g_strdup(overlay->farm);
+	g_clear_pointer(&overlay, km_overlay_free);
+	g_assert_false(g_file_test(farm, G_FILE_TEST_EXISTS));
 }
 
 static void test_two_patches(Tree *tree, gconstpointer unused)
@@ -238,6 +314,8 @@ int main(int argc, char **argv)
 		add("applied", good[i].name, i, test_good);
 	for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
 		add("refused", bad[i].name, i, test_bad);
+	for (gsize i = 0; i < G_N_ELEMENTS(planted); i++)
+		add("planted", planted[i].name, i, test_planted);
 	add("applied", "two patches on one file", 0, test_two_patches);
 	add("refused", "a patch and its reverse", 0, test_patch_and_its_reverse);
 	add("refused", "a NUL byte", 0, test_nul_byte);
