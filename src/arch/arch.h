@@ -131,6 +131,9 @@ typedef struct KmArch {
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);
 
+	/* Fills gaps between functions: whoever disassembles from one to the next must arrive at its first byte. */
+	guint8 code_fill;
+
 	/*
 	 * Tools of the kernel's build turn branches the compiler emitted into NOPs: jump labels that are off, hook calls.
 	 * Is theirs such a NOP where ours has the branch? Returns its length, 0 if not. room: bytes of both that may be

@@ -303,6 +303,7 @@ const KmArch km_arch_x86_64 = {
 	.test_key = test_key,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
+	.code_fill = 0xcc, /* int3 */
 	.nop_over = nop_over,
 	.step = km_arch_x86_64_step,
 	.arguments = BITS_OF_ARGUMENTS,

@@ -143,7 +143,7 @@ static Piece *take(Extract *x, KmSection *from, guint64 start, guint64 size)
 	*piece = (Piece){ .from = from, .start = start, .size = size };
 	piece->to = destination(x, from, start == 0 && size == from->size && !km_special_find(from->name));
 	const guint8 *bytes = from->data && size ? from->data->data + start : NULL;
-	piece->at = km_section_append(piece->to, bytes, size, alignment_at(from, start));
+	piece->at = km_object_append(x->out, piece->to, bytes, size, alignment_at(from, start));
 	if (!km_section_is_string(from))
 		define_symbols(x, piece);
 	g_ptr_array_add(x->work, piece);

@@ -309,7 +309,7 @@ const KmReloc *km_section_relocs_in(const KmSection *section, guint64 start, gui
 	return (const KmReloc *)(void *)section->relocs->data + from;
 }
 
-guint64 km_section_append(KmSection *section, const void *data, gsize size, gsize align)
+static guint64 append(KmSection *section, guint8 fill, const void *data, gsize size, gsize align)
 {
 	gsize offset = (section->size + align - 1) / align * align;
 	section->addralign = MAX(section->addralign, align);
@@ -318,10 +318,21 @@ guint64 km_section_append(KmSection *section, const void *data, gsize size, gsiz
 		return offset;
 	gsize old = section->data->len;
 	g_byte_array_set_size(section->data, (guint)section->size);
-	memset(section->data->data + old, 0, section->size - old);
+	memset(section->data->data + old, fill, offset - old);
+	memset(section->data->data + offset, 0, size);
 	if (data && size)
 		memcpy(section->data->data + offset, data, size);
 	return offset;
+}
+
+guint64 km_section_append(KmSection *section, const void *data, gsize size, gsize align)
+{
+	return append(section, 0, data, size, align);
+}
+
+guint64 km_object_append(const KmObject *object, KmSection *section, const void *data, gsize size, gsize align)
+{
+	return append(section, section->flags & SHF_EXECINSTR ? object->arch->code_fill : 0, data, size, align);
 }
 
 gboolean km_section_is_text(const KmSection *section)

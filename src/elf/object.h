@@ -112,6 +112,8 @@ void km_section_sort_relocs(KmSection *section);
 const KmReloc *km_section_relocs_in(const KmSection *section, guint64 start, guint64 end, gsize *n);
 /* Append bytes aligned to align; returns their offset. data NULL: zeros. */
 guint64 km_section_append(KmSection *section, const void *data, gsize size, gsize align);
+/* The same for a section of object that may hold code: gaps get what the architecture puts between functions. */
+guint64 km_object_append(const KmObject *object, KmSection *section, const void *data, gsize size, gsize align);
 
 gboolean km_section_is_text(const KmSection *section);		/* allocated, executable, with bytes */
 gboolean km_section_is_string(const KmSection *section);	/* SHF_MERGE and SHF_STRINGS */

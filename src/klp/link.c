@@ -136,7 +136,7 @@ static Home home_of(KmObject *object, const KmSection *section)
 		to->entsize = section->entsize;
 	}
 	const guint8 *bytes = section->data ? section->data->data : NULL;
-	return (Home){ to, km_section_append(to, bytes, section->size, section->addralign) };
+	return (Home){ to, km_object_append(object, to, bytes, section->size, section->addralign) };
 }
 
 /*

@@ -206,6 +206,21 @@ static void test_cut_out_of_a_shared_section(gconstpointer compiler)
 	assert_references(f.out, ".sched.text", "outside a");
 }
 
+/* Two functions cut out of one section: whoever disassembles through the gap between them must find the second one's start. */
+static void test_gap_between_functions_is_code(void)
+{
+	g_auto(Fixture) f = { 0 };
+	extract(&f,
+		"int use(int);" SCHED "int f(int x) { return use(x) + 1; }" SCHED "int g(int x) { return use(x) + 3; }",
+		"int use(int);" SCHED "int f(int x) { return use(x) + 2; }" SCHED
+		"int g(int x) { return use(x) + 4; }");
+	const KmSymbol *one = km_object_find_symbol(f.out, "f"), *other = km_object_find_symbol(f.out, "g");
+	const KmSymbol *first = one->value < other->value ? one : other, *second = first == one ? other : one;
+	g_assert_cmpuint(first->value + first->size, <, second->value);
+	for (guint64 at = first->value + first->size; at < second->value; at++)
+		g_assert_cmphex(first->section->data->data[at], ==, 0xcc);
+}
+
 #define RECORD                                                                                                         \
 	"struct r { const char *a, *b, *c, *text; unsigned line; }; static struct r "                                  \
 	"__attribute__((section(\"__dyndbg\"), used)) record"
@@ -236,8 +251,11 @@ static void test_changed_debug_text_is_a_new_record(void)
 static void test_kept_lines_are_compared(void)
 {
 	g_auto(Fixture) f = { 0 };
-	extract(&f, "int warn(const char*, int); int f(void) { return warn(\"a.c\", 100); } int g(void) { return warn(\"a.c\", 200); }",
-		"int warn(const char*, int); int f(void) { return warn(\"a.c\", 103); } int g(void) { return warn(\"a.c\", 203); }");
+	extract(&f,
+		"int warn(const char*, int); int f(void) { return warn(\"a.c\", 100); } int g(void) { return "
+		"warn(\"a.c\", 200); }",
+		"int warn(const char*, int); int f(void) { return warn(\"a.c\", 103); } int g(void) { return "
+		"warn(\"a.c\", 203); }");
 	g_assert_cmpuint(f.diff->functions->len, ==, 2);
 	g_autoptr(KmDiff) loose = km_diff_new(f.original, f.patched, FALSE, NULL);
 	g_assert_cmpuint(loose->functions->len, ==, 0);
@@ -304,6 +322,7 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/extract/shared-section/arm64", "aarch64-linux-gnu-gcc",
 			     test_cut_out_of_a_shared_section);
 	g_test_add_data_func("/extract/shared-section/s390x", "s390x-linux-gnu-gcc", test_cut_out_of_a_shared_section);
+	g_test_add_func("/extract/gap-between-functions-is-code", test_gap_between_functions_is_code);
 	g_test_add_func("/extract/own-debug-records", test_own_debug_records);
 	g_test_add_func("/extract/changed-debug-text-is-a-new-record", test_changed_debug_text_is_a_new_record);
 	g_test_add_func("/extract/kept-lines-are-compared", test_kept_lines_are_compared);
