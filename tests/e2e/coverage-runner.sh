@@ -93,7 +93,7 @@ END
 count() { sort builds | uniq -c | sort -rn | head -1 | awk '{ print $1 }'; }
 coverage >out
 [ "$(count)" = 1 ] || die "a row was made twice"
-grep -q '^| built (with headers) | 1 | 1 | 0 | 1 |$' out || die "no table"
+grep -q '^| built (with other files) | 1 | 1 | 0 | 1 |$' out || die "no table"
 echo "# another" >>kmend
 coverage --keep-results >out
 [ "$(count)" = 1 ] || die "--keep-results made a row again"
