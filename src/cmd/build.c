@@ -9,7 +9,7 @@
 typedef struct {
 	char *kernel, *output, *name, *keep, *skeleton;
 	char **patches, **tables, **oot_sources, **oot_modules;
-	gboolean no_replace, json, quiet, explain;
+	gboolean no_replace, json, quiet, explain, allow_scripts;
 	int jobs;
 } Options;
 
@@ -42,6 +42,8 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		{ "oot-module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->oot_modules, "Out-of-tree module as it runs",
 		  "FILE.ko" },
 		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
+		{ "allow-build-scripts", 0, 0, G_OPTION_ARG_NONE, &o->allow_scripts,
+		  "Apply changes of makefiles that could run commands on this machine", NULL },
 		{ "explain", 0, 0, G_OPTION_ARG_NONE, &o->explain,
 		  "Tell of each function why it is in, what it uses, and what to check by hand", NULL },
 		{ "allow-table", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->tables,
@@ -113,6 +115,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.keep = o.keep,
 		.skeleton = o.skeleton,
 		.explain = o.explain,
+		.allow_scripts = o.allow_scripts,
 	};
 	g_autoptr(KmBuild) build = km_build(kernel, &options, progress, error);
 	g_clear_pointer(&progress, km_progress_free);

@@ -282,8 +282,10 @@ static gboolean refuse_script(const KmTouched *touched, const char *line, GError
 	g_autofree char *base = g_path_get_basename(touched->path);
 	const char *kind = g_str_has_prefix(base, "Kconfig") ? "the configuration of the running kernel cannot change"
 							     : "build scripts can run commands on this machine";
-	const char *way_out = g_str_has_prefix(base, "Kconfig") ? "take it out of the patch"
-								: "only plain object lists (obj-y += file.o) are taken";
+	const char *way_out =
+		g_str_has_prefix(base, "Kconfig")
+			? "take it out of the patch"
+			: "only plain object lists (obj-y += file.o) are taken, others with --allow-build-scripts";
 	return km_refuse(error, "%s: %s changes in more than %s (%s): %s; %s", touched->patch, touched->path,
 			 g_str_has_prefix(base, "Kconfig") ? "its help texts" : "its object lists",
 			 line ? line : "lines are removed", kind, way_out);
@@ -298,8 +300,8 @@ static gboolean is_for_all(const char *path)
 }
 
 /* *same is set when nothing that is built changes. */
-static gboolean judge_script(const KmTouched *touched, const char *original, const char *patched, gboolean *same,
-			     GError **error)
+static gboolean judge_script(const KmTouched *touched, const char *original, const char *patched, gboolean allowed,
+			     gboolean *same, GError **error)
 {
 	g_autofree char *base = g_path_get_basename(touched->path);
 	g_autofree char *line = NULL;
@@ -315,7 +317,7 @@ static gboolean judge_script(const KmTouched *touched, const char *original, con
 			"%s: %s changes (%s): it rules over everything the running kernel was built from; take it "
 			"out of the patch",
 			touched->patch, touched->path, line ? line : "object lists");
-	if (change == KM_SCRIPT_LISTS)
+	if (change == KM_SCRIPT_LISTS || (allowed && !kconfig))
 		return TRUE;
 	return refuse_script(touched, line, error);
 }
@@ -344,7 +346,8 @@ static gboolean finish_file(const KmOverlay *overlay, KmTouched *touched, gboole
 	if (!patched)
 		return FALSE;
 	*same = !touched->is_new && !strcmp(original, patched);
-	if (!*same && touched->is_makefile && !judge_script(touched, original, patched, same, error))
+	if (!*same && touched->is_makefile &&
+	    !judge_script(touched, original, patched, overlay->allow_scripts, same, error))
 		return FALSE;
 	if (*same || touched->is_makefile || touched->is_new)
 		return *same || write_compiled(touched, patched, error);
@@ -430,6 +433,7 @@ KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *d
 	g_autoptr(KmOverlay) overlay = g_new0(KmOverlay, 1);
 	overlay->source = g_strdup(real);
 	overlay->dir = g_strdup(dir);
+	overlay->allow_scripts = patches->allow_scripts;
 	overlay->files = g_ptr_array_new_with_free_func((GDestroyNotify)touched_free);
 	for (guint i = 0; i < patches->texts->len; i++)
 		if (!add_patch(overlay, patches->texts->pdata[i], tree, error))

@@ -43,6 +43,7 @@ typedef struct {
 struct KmPatches {
 	GPtrArray *texts; /* of KmPatchText, in the order given */
 	char **trees; /* the sources */
+	gboolean allow_scripts; /* take changes of makefiles beyond object lists */
 };
 
 /* A file that never reaches the compiler, whatever a patch does to it. */

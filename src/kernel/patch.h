@@ -24,6 +24,7 @@ typedef struct {
 	GPtrArray *files;	/* of KmTouched, sorted by path */
 	/* Patches that touch more than .c files in their place want a whole tree to look files up in (km_overlay_plant). */
 	gboolean wants_farm;
+	gboolean allow_scripts;	/* km_patches_allow_scripts() */
 	char *farm;		/* that tree once it is planted, else NULL */
 	KmTempDir *farm_dir;
 } KmOverlay;
@@ -50,6 +51,8 @@ typedef struct KmPatches KmPatches;
 KmPatches *km_patches_read(const char *const *patches, const char *const *trees, GError **error);
 void km_patches_free(KmPatches *patches);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmPatches, km_patches_free)
+/* Take changes of makefiles beyond object lists too: whoever wrote the patch can then run commands on this machine. */
+void km_patches_allow_scripts(KmPatches *patches);
 /* Does anything in them belong to the tree of that number? */
 gboolean km_patches_touch(const KmPatches *patches, guint tree);
 /* km_overlay_new() of what belongs to that tree. */

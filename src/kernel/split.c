@@ -24,6 +24,11 @@ void km_patches_free(KmPatches *patches)
 	g_free(patches);
 }
 
+void km_patches_allow_scripts(KmPatches *patches)
+{
+	patches->allow_scripts = TRUE;
+}
+
 static gboolean holds(const char *tree, const char *path)
 {
 	g_autofree char *full = g_build_filename(tree, path, NULL);

@@ -274,6 +274,8 @@ static gboolean add_trees(State *s, GError **error)
 	g_auto(GStrv) sources = find_trees(s, error);
 	g_autoptr(KmPatches) patches =
 		sources ? km_patches_read(s->options->patches, (const char *const *)sources, error) : NULL;
+	if (patches && s->options->allow_scripts)
+		km_patches_allow_scripts(patches);
 	if (!patches)
 		return FALSE;
 	for (guint i = 0; sources[i]; i++)

@@ -14,6 +14,7 @@ typedef struct {
 	const char *name; /* module name; NULL: from output */
 	gboolean no_replace;
 	guint jobs; /* 0: number of CPUs */
+	gboolean allow_scripts; /* apply changes of makefiles beyond object lists: they can run commands on this machine */
 	gboolean explain; /* tell of each function why it is in, what it uses, and what to check by hand */
 	const char *const *allow_tables; /* changed read-only tables whose address, the author says, nobody keeps; NULL: none */
 	const char *skeleton; /* where to write callbacks for refused changes of variables; NULL: nowhere */
