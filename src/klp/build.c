@@ -381,19 +381,34 @@ static gboolean work_units(State *s, GError **error)
 	return FALSE;
 }
 
-/* New global functions and data of all units, by name. */
-static GHashTable *new_definitions(const State *s)
+/* Note the new global functions and data of a unit by name. One that another unit has too is left without a definition. */
+static void note_definitions(GHashTable *definitions, const KmUnitWork *work, gboolean preferred)
+{
+	for (guint k = 0; work->extracted && k < work->extracted->symbols->len; k++) {
+		KmSymbol *symbol = work->extracted->symbols->pdata[k];
+		if (!symbol->section || symbol->bind != STB_GLOBAL || !symbol->user ||
+		    g_hash_table_contains(work->diff->twins, symbol->user))
+			continue;
+		gboolean again = !preferred && g_hash_table_contains(definitions, symbol->name);
+		g_hash_table_insert(definitions, symbol->name, again ? NULL : symbol);
+	}
+}
+
+/*
+ * What a new global name means to code of owner: the definition of its own module, else the kernel's, else the only other one. A file
+ * that is linked into several modules defines it in each, and the other modules may not be there.
+ */
+static GHashTable *new_definitions(const State *s, const char *owner)
 {
 	GHashTable *definitions = g_hash_table_new(g_str_hash, g_str_equal);
-	for (guint i = 0; i < s->works->len; i++) {
-		const KmUnitWork *work = s->works->pdata[i];
-		for (guint k = 0; work->extracted && k < work->extracted->symbols->len; k++) {
-			KmSymbol *symbol = work->extracted->symbols->pdata[k];
-			if (symbol->section && symbol->bind == STB_GLOBAL && symbol->user &&
-			    !g_hash_table_contains(work->diff->twins, symbol->user))
-				g_hash_table_insert(definitions, symbol->name, symbol);
+	for (guint pass = 0; pass < 3; pass++)
+		for (guint i = 0; i < s->works->len; i++) {
+			const KmUnitWork *work = s->works->pdata[i];
+			gboolean own = !strcmp(work->unit->owner, owner);
+			gboolean vmlinux = !strcmp(work->unit->owner, "vmlinux");
+			if (pass == (own ? 2u : vmlinux ? 1u : 0u))
+				note_definitions(definitions, work, pass > 0);
 		}
-	}
 	return definitions;
 }
 
@@ -443,16 +458,16 @@ static gboolean link_units(State *s, GError **error)
 	s->link = km_link_new(template_object);
 	if (!km_template_layout(template_object, &s->layout, error))
 		return FALSE;
-	g_autoptr(GHashTable) definitions = new_definitions(s);
 	for (guint i = 0; i < s->works->len; i++) {
 		const KmUnitWork *work = s->works->pdata[i];
 		if (!work->extracted)
 			continue;
+		g_autoptr(GHashTable) definitions = new_definitions(s, work->unit->owner);
 		if (!km_link_add(s->link, work->extracted, &work->context, definitions, error))
 			return FALSE;
 		list_added(s, work);
 	}
-	km_link_join(s->link, definitions);
+	km_link_join(s->link);
 	move_to_link(s);
 	list_callbacks(s);
 	return km_hooks_write(s->link->object, &s->layout, &s->contents, error);

@@ -15,6 +15,7 @@ KmLink *km_link_new(KmObject *template_object)
 	link->object = template_object;
 	link->refs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)km_ref_free);
 	link->moved = g_hash_table_new(NULL, NULL);
+	link->pending = g_hash_table_new(NULL, NULL);
 	return link;
 }
 
@@ -25,6 +26,7 @@ void km_link_free(KmLink *link)
 	km_object_free(link->object);
 	g_hash_table_unref(link->refs);
 	g_hash_table_unref(link->moved);
+	g_hash_table_unref(link->pending);
 	g_free(link);
 }
 
@@ -162,15 +164,22 @@ static gboolean add_static_call_key(KmLink *link, const KmRefContext *c, const c
 	return TRUE;
 }
 
+/* Stands for a definition until km_link_join(). Another unit may mean another definition by the same name, so it bears a name of its own. */
+static void add_pending(KmLink *link, const KmSymbol *symbol, KmSymbol *definition)
+{
+	g_autofree char *name = g_strdup_printf("%s.kmend.pending.%u", symbol->name, g_hash_table_size(link->pending));
+	KmSymbol *pending = km_object_add_symbol(link->object, name, STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+	g_hash_table_insert(link->pending, pending, definition);
+	g_hash_table_insert(link->moved, (gpointer)symbol, pending);
+}
+
 static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefContext *c, GHashTable *definitions,
 			      GHashTable *offsets, GError **error)
 {
 	const KmSymbol *patched = symbol->user;
-	if ((!patched || !patched->section) && g_hash_table_contains(definitions, symbol->name)) {
-		KmSymbol *pending = find_undefined(link->object, symbol->name);
-		if (!pending)
-			pending = km_object_add_symbol(link->object, symbol->name, STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
-		g_hash_table_insert(link->moved, (gpointer)symbol, pending);
+	KmSymbol *definition = patched && patched->section ? NULL : g_hash_table_lookup(definitions, symbol->name);
+	if (definition) {
+		add_pending(link, symbol, definition);
 		return TRUE;
 	}
 	KmRef *ref = km_ref_new(c, patched, symbol->name, error);
@@ -259,14 +268,13 @@ gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext
 	return TRUE;
 }
 
-void km_link_join(KmLink *link, GHashTable *definitions)
+void km_link_join(KmLink *link)
 {
 	for (guint i = 0; i < link->object->sections->len; i++) {
 		KmSection *section = link->object->sections->pdata[i];
 		for (guint k = 0; k < section->relocs->len; k++) {
 			KmReloc *r = &g_array_index(section->relocs, KmReloc, k);
-			gboolean pending = !r->symbol->section && r->symbol->shndx == SHN_UNDEF;
-			const KmSymbol *definition = pending ? g_hash_table_lookup(definitions, r->symbol->name) : NULL;
+			const KmSymbol *definition = g_hash_table_lookup(link->pending, r->symbol);
 			KmSymbol *defined = definition ? g_hash_table_lookup(link->moved, definition) : NULL;
 			r->symbol = defined ? defined : r->symbol;
 		}

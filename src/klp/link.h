@@ -10,6 +10,7 @@ typedef struct {
 	KmObject *object;
 	GHashTable *refs; /* name of an undefined symbol in object (char*) -> KmRef; both owned */
 	GHashTable *moved; /* KmSymbol of an extracted object -> KmSymbol of object */
+	GHashTable *pending; /* KmSymbol of object -> the new definition (of an extracted object) that it stands for */
 } KmLink;
 
 /* Starts with template_object, whose ownership it takes. */
@@ -26,7 +27,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmLink, km_link_free)
 gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext *c, GHashTable *definitions,
 		     GError **error);
 /* Once all units are in: bind references from one unit to another's new definitions. */
-void km_link_join(KmLink *link, GHashTable *definitions);
+void km_link_join(KmLink *link);
 
 /* The undefined symbol of object for ref, which it takes. Two different things of one name get different names. */
 KmSymbol *km_link_undefined(KmLink *link, const char *name, KmRef *ref);
