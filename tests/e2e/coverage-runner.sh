@@ -28,9 +28,9 @@ here=$(dirname "$0")
 no() { status=$1; shift; echo "kmend build: $*" >&2; exit "$status"; }
 case $1 in
 kernel) echo "{\"source\": \"$SOURCES/$3\"}"; exit ;;
-diff) [[ $* = *data.o* ]] && c='{"name":"f","status":"changed","section":".text.f"}'
+diff) [[ $* = *data.o* ]] && d='{"name":"f","status":"changed","section":".data.f"}'
 	[[ $* = *init.o* ]] && c='{"name":"g","status":"changed","section":".init.text"}'
-	echo "{\"functions\":[$c],\"data\":[],\"refused\":[]}"; exit 3 ;;
+	echo "{\"functions\":[$c],\"data\":[$d],\"refused\":[]}"; exit 3 ;;
 esac
 while [ $# -gt 1 ]; do
 	[ "$1" = -o ] && output=$2
@@ -84,16 +84,19 @@ for name, text in want.items():
 assert sorted(rows) == sorted(want), sorted(rows)
 assert rows["helped.c"]["with"] == ["include/linux/help.h"] and "helper" in rows["helped.c"]["alone"], rows["helped.c"]
 assert rows["needs.c"]["with"] == ["include/linux/help.h"], rows["needs.c"]
-assert rows["data.c"]["changes"] == ["f"] and rows["init.c"]["changes"] == [] and rows["other.c"]["changes"] is None
-# built, helped; against data, other, missing (nothing tells whether they change what runs), and what failed. Not: init.
-assert found["summary"]["goal"][".c"] == {"relevant": 6, "good": 2, "percent": 33.3}, found["summary"]["goal"]
+assert rows["data.c"]["changes"] == {"functions": 0, "data": 1} and rows["init.c"]["changes"] == {"functions": 0, "data": 0}
+assert rows["other.c"]["changes"] is None
+# built, helped; against other, missing (nothing tells whether they change what runs), and what failed. Not: init. With data: data.
+goal = found["summary"]["goal"][".c"]
+assert goal["function"] == {"relevant": 5, "good": 2, "percent": 40.0}, goal
+assert goal["function or datum"] == {"relevant": 6, "good": 2, "percent": 33.3}, goal
 END
 
 # Nothing is done twice; another kmend starts anew, unless told otherwise.
 count() { sort builds | uniq -c | sort -rn | head -1 | awk '{ print $1 }'; }
 coverage >out
 [ "$(count)" = 1 ] || die "a row was made twice"
-grep -q '^| built (with other files) | 1 | 1 | 0 | 1 |$' out || die "no table"
+grep -q '^| built (with other files) | 1 | 1 | 0 | 1 | 1 |$' out || die "no table"
 echo "# another" >>kmend
 coverage --keep-results >out
 [ "$(count)" = 1 ] || die "--keep-results made a row again"
