@@ -8,7 +8,7 @@
 
 typedef struct {
 	char *kernel, *output, *name, *keep, *skeleton;
-	char **patches, **tables, **oot_sources, **oot_modules;
+	char **patches, **tables, **oot_sources, **oot_modules, **allow_layout, **allow_signature;
 	gboolean no_replace, json, quiet, explain, allow_scripts;
 	int jobs;
 } Options;
@@ -24,6 +24,8 @@ static void options_clear(Options *o)
 	g_strfreev(o->tables);
 	g_strfreev(o->oot_sources);
 	g_strfreev(o->oot_modules);
+	g_strfreev(o->allow_layout);
+	g_strfreev(o->allow_signature);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
@@ -41,6 +43,10 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		  "Source of out-of-tree modules, as M= names it", "DIR" },
 		{ "oot-module", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->oot_modules, "Out-of-tree module as it runs",
 		  "FILE.ko" },
+		{ "allow-layout", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->allow_layout,
+		  "Take a changed layout of TYPE on your word (repeatable)", "TYPE" },
+		{ "allow-signature", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->allow_signature,
+		  "Take a changed prototype of FUNCTION on your word (repeatable)", "FUNCTION" },
 		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
 		{ "allow-build-scripts", 0, 0, G_OPTION_ARG_NONE, &o->allow_scripts,
 		  "Apply changes of makefiles that could run commands on this machine", NULL },
@@ -112,6 +118,8 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.allow_tables = (const char *const *)o.tables,
 		.oot_sources = (const char *const *)o.oot_sources,
 		.oot_modules = (const char *const *)o.oot_modules,
+		.allow_layout = o.allow_layout,
+		.allow_signature = o.allow_signature,
 		.keep = o.keep,
 		.skeleton = o.skeleton,
 		.explain = o.explain,

@@ -189,21 +189,22 @@ static void add_clones(const Job *job, const KmUnit *unit, GStrvBuilder *argv)
 	g_strv_builder_add(argv, dump);
 }
 
-/* The whole command. mode is -S or -c. */
-static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output)
+/* The whole command. flags: what is made (-S, -c ...), and with what besides kbuild's own flags. */
+static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched, const char *const *flags,
+			   const char *output)
 {
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_auto(GStrv) command = unit_command(job, unit, patched);
 	g_autofree char *input = input_path(job, unit, patched);
 	g_strv_builder_addv(argv, (const char **)command);
-	g_strv_builder_add_many(argv, "-g0", "-ffunction-sections", "-fdata-sections", NULL);
+	g_strv_builder_addv(argv, (const char **)flags);
 	if (is_in_farm(job, patched))
 		add_farm(job, unit, argv);
 	else if (patched)
 		add_overlay(job, unit, argv);
 	if (patched)
 		add_clones(job, unit, argv);
-	g_strv_builder_add_many(argv, mode, "-o", output, input, NULL);
+	g_strv_builder_add_many(argv, "-o", output, input, NULL);
 	return g_strv_builder_end(argv);
 }
 
@@ -246,10 +247,10 @@ static KmRunResult *run_generating(Job *job, const KmUnit *unit, gboolean patche
 	return run_compiler(job, cwd, argv, error);
 }
 
-static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
-			GError **error)
+static gboolean compile_with(Job *job, const KmUnit *unit, gboolean patched, const char *const *flags,
+			     const char *output, GError **error)
 {
-	g_auto(GStrv) argv = compile_argv(job, unit, patched, mode, output);
+	g_auto(GStrv) argv = compile_argv(job, unit, patched, flags, output);
 	g_autoptr(KmRunResult) result = run_generating(job, unit, patched, argv, error);
 	if (!result)
 		return FALSE;
@@ -275,6 +276,13 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 		"%s does not compile even without the patch: %s; source, configuration, headers and compiler of this "
 		"kernel do not belong together",
 		unit->source, words);
+}
+
+static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
+			GError **error)
+{
+	const char *const flags[] = { "-g0", "-ffunction-sections", "-fdata-sections", mode, NULL };
+	return compile_with(job, unit, patched, flags, output, error);
 }
 
 static gboolean assemble(Job *job, const KmUnit *unit, gboolean patched, const char *listing, const char *object,
@@ -446,10 +454,27 @@ gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray 
 	job.generated = generated;
 	const KmUnit *first = units->len ? units->pdata[0] : NULL;
 	job.reports_clones = first && first->want_clones && can_report_clones(&job, first);
+	for (guint i = 0; i < units->len; i++) {
+		KmUnit *unit = units->pdata[i];
+		g_free(unit->dir);
+		unit->dir = g_strdup(dir);
+	}
 	g_mutex_init(&job.mutex);
 	gboolean started = run_tasks(&job, units, jobs ? jobs : g_get_num_processors(), error);
 	g_mutex_clear(&job.mutex);
 	if (job.error)
 		g_propagate_error(error, job.error);
 	return started && !job.error;
+}
+
+gboolean km_unit_compile_as(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, gboolean patched,
+			    const char *const *flags, const char *output, GError **error)
+{
+	g_autoptr(GHashTable) generated = g_hash_table_new(g_str_hash, g_str_equal);
+	g_auto(GStrv) env = km_tool_env();
+	Job job = { .kernel = kernel, .overlay = overlay, .dir = unit->dir, .env = env, .generated = generated };
+	g_mutex_init(&job.mutex);
+	gboolean ok = compile_with(&job, unit, patched, flags, output, error);
+	g_mutex_clear(&job.mutex);
+	return ok;
 }

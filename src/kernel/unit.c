@@ -28,6 +28,7 @@ void km_unit_free(KmUnit *unit)
 	g_free(unit->module_path);
 	g_strfreev(unit->argv);
 	g_free(unit->cwd);
+	g_free(unit->dir);
 	g_free(unit->original);
 	g_free(unit->plain);
 	g_free(unit->patched);

@@ -18,6 +18,7 @@ typedef struct {
 	gboolean shared;	/* its object is linked into several modules: there is one unit for each */
 	gboolean reached; /* its own file is not touched, only what it includes: most such units do not change */
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
+	char *dir;		/* set by km_units_compile(): where its objects and what they need are made */
 	/* Filled by km_units_compile(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
@@ -55,6 +56,13 @@ GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, con
  */
 gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
 			  KmProgress *progress, GError **error);
+
+/*
+ * Once units are compiled: compile one side again into output, with flags (NULL-ended: "-c", "-E" ...) after kbuild's own instead of
+ * those for objects that are compared. From any thread.
+ */
+gboolean km_unit_compile_as(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, gboolean patched,
+			    const char *const *flags, const char *output, GError **error);
 
 /*
  * What the livepatch module itself is made with, prepared once per kernel in kernel->work and cached: a compiled template

@@ -11,7 +11,9 @@
 #include "base/file.h"
 #include "base/run.h"
 #include "image/image.h"
+#include "kernel/shape.h"
 #include "klp/emit.h"
+#include "klp/layout.h"
 #include "klp/newunit.h"
 #include "klp/story.h"
 #include "klp/unitwork.h"
@@ -20,6 +22,7 @@
 typedef struct {
 	guint number;
 	KmOverlay *overlay;
+	gboolean may_change_types; /* km_overlay_may_change_types() */
 	GPtrArray *units; /* of KmUnit */
 } Tree;
 
@@ -260,7 +263,8 @@ static gboolean add_tree(State *s, const KmPatches *patches, guint number, GErro
 	tree->overlay = km_overlay_new_of(patches, number, overlay, &local);
 	if (tree->overlay) {
 		g_ptr_array_add(s->trees, tree);
-		return find_tree_units(s, tree, error);
+		return km_overlay_may_change_types(tree->overlay, &tree->may_change_types, error) &&
+		       find_tree_units(s, tree, error);
 	}
 	tree_free(tree);
 	if (g_error_matches(local, KM_ERROR, KM_ERROR_UNCHANGED))
@@ -358,6 +362,17 @@ static gboolean compile(State *s, GError **error)
 	return compiled && s->tools && check_image(s, error);
 }
 
+/* Types are looked at in the tree that the unit comes from. */
+static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
+{
+	for (guint i = 0; i < s->trees->len; i++) {
+		const Tree *tree = s->trees->pdata[i];
+		if (g_ptr_array_find(tree->units, work->unit, NULL))
+			return km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, work, error);
+	}
+	return km_fail(error, "%s belongs to no source tree", work->unit->source);
+}
+
 static gboolean work_units(State *s, GError **error)
 {
 	for (guint i = 0; i < s->units->len; i++) {
@@ -368,7 +383,8 @@ static gboolean work_units(State *s, GError **error)
 			return FALSE;
 		g_ptr_array_add(s->works, work);
 		s->result->compared += km_match_compared(work->match);
-		if (!km_unit_work_hooks(work, s->contents.hooks, s->result->functions, error) ||
+		if (!check_layout(s, work, error) ||
+		    !km_unit_work_hooks(work, s->contents.hooks, s->result->functions, error) ||
 		    !km_unit_work_callbacks(work, &s->contents, error))
 			return FALSE;
 	}

@@ -20,6 +20,8 @@ typedef struct {
 	const char *skeleton; /* where to write callbacks for refused changes of variables; NULL: nowhere */
 	const char *const *oot_sources; /* directories of out-of-tree modules; NULL-ended, or NULL */
 	const char *const *oot_modules; /* their .ko files, as they run */
+	char **allow_layout; /* types whose changed layout the author vouches for, NULL-ended; or NULL */
+	char **allow_signature; /* functions whose changed prototype likewise */
 	const char *keep; /* keep the work directory here; NULL: remove it */
 } KmBuildOptions;
 

@@ -17,7 +17,7 @@ floor()
 	main) echo 6 ;;
 	cmd) echo 5 ;;
 	klp | vm | abi | live | report) echo 4 ;;
-	kernel | match | diff | listing) echo 3 ;;
+	kernel | match | diff | types | listing) echo 3 ;;
 	image) echo 2 ;;
 	elf) echo 1 ;;
 	arch | base) echo 0 ;;

@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# needs: kernel
+# A type that changes its layout, and an exported symbol that changes its type, are refused by name; the author can vouch for it.
+. "$(dirname "$0")/common.inc"
+enter_scratch
+
+change fs/eventfd.c '/^struct eventfd_ctx \{/,/^\}/ s/^\t__u64 count;/\tint patched;\n&/'
+patch_of member
+refuses member
+says "struct eventfd_ctx (fs/eventfd.c:" "member count at " "member patched at " "size " --allow-layout shadow
+
+# Nobody keeps what this adds up: the author can know that, kmend cannot.
+build member --allow-layout eventfd_ctx
+
+# New code may use the hole that it likes, but old memory has nothing in there.
+change fs/eventfd.c '/^static int eventfd_release\(/,/^\}/ s/^\tkfree|^\twake_up/\tif (ctx->id == 12345)\n\t\tpr_info("x");\n&/'
+change fs/eventfd.c '/^struct eventfd_ctx \{/,/^\}/ s/^\tint id;/&\n\tchar patched;/'
+patch_of hole
+refuses hole
+says "struct eventfd_ctx" "member patched at "
+
+# A member by another name, and a type of the new code alone.
+change fs/eventfd.c 's/\bunsigned int flags;/unsigned int patched_flags;/; s/ctx->flags/ctx->patched_flags/'
+change fs/eventfd.c '/^struct eventfd_ctx \{/i struct patched_pair { int a, b; };\n'
+change fs/eventfd.c '/^static int eventfd_release\(/,/^\}/ s/^\twake_up/\tstruct patched_pair pair = { 1, 2 };\n\n\tpr_debug("%p", \&pair);\n&/'
+patch_of renamed
+build renamed
+
+# A global function that takes a wider argument: callers outside the patch would leave its upper half to chance.
+change fs/proc/internal.h '/^bool proc_fill_cache\(/ s/unsigned int,/unsigned long,/'
+change fs/proc/base.c '/^bool proc_fill_cache\(/,/^\{/ s/unsigned int len/unsigned long len/'
+change fs/proc/base.c '/^bool proc_fill_cache\(/,/^\}/ s/^\tif \(!child\)/\tif (!child \&\& len < (1UL << 40))/'
+patch_of prototype
+refuses prototype
+says proc_fill_cache "unsigned long" "--allow-signature proc_fill_cache"
