@@ -13,6 +13,7 @@ static const KmCommand commands[] = {
 	{ "try", "load, watch and remove a live patch in a VM that runs the very kernel", km_cmd_try },
 	{ "diff", "tell what differs between two objects, and why; extract it", km_cmd_diff },
 	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
+	{ "verify", "check a finished live patch against the kernel it is for", km_cmd_verify },
 	{ NULL, NULL, NULL },
 };
 

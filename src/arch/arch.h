@@ -83,6 +83,12 @@ typedef struct {
 	KmField field;		/* what the relocation asked about writes */
 } KmStep;
 
+/* A table with a row for each branch to certain functions, which the kernel rewrites by what the CPU needs. */
+typedef struct {
+	const char *table; /* ".return_sites" */
+	const char *callee; /* what the names of those functions begin with; "": every call that no other table is about */
+} KmSiteTable;
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -127,6 +133,15 @@ typedef struct KmArch {
 	 * after which compilers expect nothing of them. NULL: not available. Caller owns the text.
 	 */
 	char *(*test_key)(const char *key, gboolean when_set, const char *target);
+
+	/*
+	 * A branch by its field: where its instruction starts, and whether it is a call rather than a jump. NULL: the field is where
+	 * the instruction starts.
+	 */
+	guint64 (*branch_start)(const struct KmSection *section, gsize reloc_index, gboolean *call);
+
+	/* Tables of branches, ended by a row without table. NULL: none. */
+	const KmSiteTable *sites;
 
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);

@@ -71,6 +71,14 @@ static const char *const returns[] = { "__x86_return_thunk", NULL };
 #define BITS_OF_ARGUMENTS (1 << 7 | 1 << 6 | 1 << 2 | 1 << 1 | 1 << 8 | 1 << 9)
 #define BITS_OF_SCRATCH (BITS_OF_ARGUMENTS | 1 << 0 | 1 << 10 | 1 << 11)
 
+/* arch/x86/lib/retpoline.S */
+static const KmSiteTable sites[] = {
+	{ ".return_sites", "__x86_return_thunk" },
+	{ ".retpoline_sites", "__x86_indirect_thunk_" },
+	{ ".call_sites", "" },
+	{ NULL, NULL },
+};
+
 static gboolean is_pc_relative(guint32 type)
 {
 	switch (type) {
@@ -281,6 +289,27 @@ static gboolean is_branch(const KmSection *section, gsize reloc_index)
 	return (section->data->data[offset - 1] & 0xc7) != 0x05;
 }
 
+/* Compilers put a prefix that does nothing before branches to the thunks of r8 to r15, so that all such sites are equally long. */
+static gboolean has_prefix(const KmReloc *reloc)
+{
+	const char *name = reloc->symbol->name, *thunk = "__x86_indirect_thunk_r";
+	return g_str_has_prefix(name, thunk) && g_ascii_isdigit(name[strlen(thunk)]);
+}
+
+/* e8: call; e9: jmp; 0f 8x: a conditional jump. */
+static guint64 branch_start(const KmSection *section, gsize reloc_index, gboolean *call)
+{
+	const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, reloc_index);
+	guint64 field = g_array_index(section->relocs, KmReloc, reloc_index).offset;
+	const guint8 *p = section->data ? section->data->data + field : NULL;
+	*call = p && field >= 1 && field <= section->data->len && p[-1] == 0xe8;
+	if (p && field >= 2 && field <= section->data->len && p[-2] == 0x0f && (p[-1] & 0xf0) == 0x80)
+		return field - 2;
+	if (p && field >= 2 && field <= section->data->len && has_prefix(reloc) && p[-2] == 0x2e)
+		return field - 2;
+	return field - MIN(field, 1);
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -297,7 +326,9 @@ const KmArch km_arch_x86_64 = {
 	.pc32 = R_X86_64_PC32,
 	.relocs = relocs,
 	.hooks = hooks,
+	.sites = sites,
 	.is_branch = is_branch,
+	.branch_start = branch_start,
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
 	.test_key = test_key,

@@ -17,6 +17,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_verify(int argc, char **argv, int *exit_code, GError **error);
 
 /* Print root to standard output, keys sorted, indented, and drop the reference. */
 gboolean km_cmd_print_json(json_t *root, GError **error);

@@ -359,6 +359,15 @@ gboolean km_image_table(const KmImage *image, const char *section, const char *s
 	return TRUE;
 }
 
+const guint8 *km_image_btf(const KmImage *image, gsize *size)
+{
+	guint64 start, stop;
+	if (!km_image_table(image, ".BTF", "__start_BTF", "__stop_BTF", &start, &stop) || stop - start > image->size)
+		return NULL;
+	*size = stop - start;
+	return *size ? km_image_bytes(image, start, *size) : NULL;
+}
+
 /* --- symbols --- */
 
 const KmKsym *km_image_symbols(const KmImage *image, gsize *n)

@@ -61,6 +61,9 @@ const KmExport *km_image_export(const KmImage *image, const char *name);
 /* Every export, unordered; n of them. Owned by the image. */
 const KmExport *km_image_exports(const KmImage *image, gsize *n);
 
+/* The kernel's type information (BTF), size bytes; NULL when the image has none. Owned by the image. */
+const guint8 *km_image_btf(const KmImage *image, gsize *size);
+
 /* Address ranges of __mcount_loc when the image still holds link-time values there: is there a patchable entry record
  * within [start, end)? Returns -1 when the image cannot tell, 0 no, 1 yes. end must be the function's own end: overridden
  * weak functions, which have records but no names, may lie between it and the next symbol. */

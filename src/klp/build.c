@@ -16,6 +16,7 @@
 #include "klp/layout.h"
 #include "klp/newunit.h"
 #include "klp/story.h"
+#include "klp/recheck.h"
 #include "klp/unitwork.h"
 
 /* A source that the patches touch: the kernel's, or that of out-of-tree modules. */
@@ -541,6 +542,27 @@ static gboolean run_objtool(State *s, const char *path, GError **error)
 			 r->errors, r->output);
 }
 
+/* The finished module must pass the independent check before it appears under its name. */
+static gboolean publish(State *s, const KmObject *object, GError **error)
+{
+	g_autofree char *path = g_build_filename(s->temp->path, "finished.ko", NULL);
+	g_autoptr(GPtrArray) units = g_ptr_array_new();
+	for (guint i = 0; i < s->works->len; i++) {
+		const KmUnitWork *work = s->works->pdata[i];
+		if (work->extracted)
+			g_ptr_array_add(units, (gpointer)work->unit);
+	}
+	km_progress_set(s->progress, "checking %s", s->result->output);
+	if (!km_object_write(object, path, error) ||
+	    !km_recheck_built(s->kernel, s->image, path, s->result->output, units, s->tools, &s->layout,
+			      s->options->allow_tables, error))
+		return FALSE;
+	g_autoptr(GBytes) bytes = km_read_file(path, error);
+	gsize size;
+	const void *data = bytes ? g_bytes_get_data(bytes, &size) : NULL;
+	return bytes && km_write_file(s->result->output, data, size, error);
+}
+
 static gboolean emit(State *s, GError **error)
 {
 	g_autofree char *path = g_build_filename(s->temp->path, "linked.o", NULL);
@@ -559,7 +581,7 @@ static gboolean emit(State *s, GError **error)
 	};
 	g_free(object->path);
 	object->path = g_strdup(s->result->output);
-	return km_emit(object, &e, &s->result->references, error) && km_object_write(object, s->result->output, error);
+	return km_emit(object, &e, &s->result->references, error) && publish(s, object, error);
 }
 
 static gboolean make_workdir(State *s, GError **error)

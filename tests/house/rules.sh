@@ -14,9 +14,10 @@ complain()
 floor()
 {
 	case $1 in
-	main) echo 6 ;;
-	cmd) echo 5 ;;
-	klp | vm | abi | live | report) echo 4 ;;
+	main) echo 7 ;;
+	cmd) echo 6 ;;
+	klp | vm | abi | live | report) echo 5 ;;
+	verify) echo 4 ;;
 	kernel | match | diff | types | listing) echo 3 ;;
 	image) echo 2 ;;
 	elf) echo 1 ;;

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* kmend verify: is this live patch right for that kernel? */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "cmd/cmd.h"
+#include "klp/recheck.h"
+
+typedef struct {
+	char *kernel;
+	char **patches, **tables, **files;
+	gboolean json, quiet;
+	int jobs;
+} Options;
+
+static void options_clear(Options *o)
+{
+	g_free(o->kernel);
+	g_strfreev(o->patches);
+	g_strfreev(o->tables);
+	g_strfreev(o->files);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
+{
+	const GOptionEntry entries[] = {
+		{ "kernel", 'k', 0, G_OPTION_ARG_STRING, &o->kernel, "Kernel it is for (default: the running one)", "NAME" },
+		{ "patch", 'p', 0, G_OPTION_ARG_FILENAME_ARRAY, &o->patches,
+		  "Compile what this patch touches, and compare (may be repeated)", "FILE" },
+		{ "allow-table", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->tables, "As given to `kmend build`", "NAME" },
+		{ "jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs, "Compilers at once (default: number of CPUs)", "N" },
+		{ "json", 0, 0, G_OPTION_ARG_NONE, &o->json, "Print the result as JSON", NULL },
+		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "Print nothing on success", NULL },
+		{ G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->files, NULL, "MODULE.ko" },
+		{ NULL, 0, 0, 0, NULL, NULL, NULL },
+	};
+	if (!km_cmd_parse(argc, argv, NULL, "Check a finished live patch against the kernel it is for.", entries, error))
+		return FALSE;
+	if (o->files && !o->files[1] && o->jobs >= 0)
+		return TRUE;
+	g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend verify --help`",
+		    o->jobs < 0 ? "--jobs wants a positive number" : "one module is needed");
+	return FALSE;
+}
+
+static void print_text(const KmVerify *verify, const char *path)
+{
+	for (guint i = 0; i < verify->findings->len; i++) {
+		const KmFinding *f = verify->findings->pdata[i];
+		printf("%s: %s\n", f->where, f->what);
+	}
+	printf("%s: %u function(s) replaced, %u relocations, %u livepatch symbols, %u imports, %u table rows\n", path,
+	       verify->functions, verify->relocations, verify->symbols, verify->imports, verify->rows);
+	if (verify->note)
+		printf("note: %s\n", verify->note);
+	if (verify->compared)
+		printf("compared with the compiled units: %u pieces, %" G_GUINT64_FORMAT " bytes\n", verify->pieces,
+		       verify->bytes);
+	else
+		printf("checked by itself; give the patch (--patch) to compare it with what the source says\n");
+}
+
+gboolean km_cmd_verify(int argc, char **argv, int *exit_code, GError **error)
+{
+	g_auto(Options) o = { 0 };
+	if (!parse(&argc, &argv, &o, error))
+		return FALSE;
+	g_autoptr(KmProgress) progress = km_progress_new(o.quiet || o.json);
+	g_autoptr(KmKernel) kernel = km_kernel_open(o.kernel, error);
+	if (!kernel)
+		return FALSE;
+	g_autoptr(KmVerify) verify =
+		km_recheck(kernel, o.files[0], (const char *const *)o.patches, (const char *const *)o.tables, (guint)o.jobs, progress, error);
+	g_clear_pointer(&progress, km_progress_free);
+	if (!verify)
+		return FALSE;
+	gboolean wrong = verify->findings->len != 0;
+	if (o.json && !km_cmd_print_json(km_verify_to_json(verify), error))
+		return FALSE;
+	if (!o.json && (!o.quiet || wrong))
+		print_text(verify, o.files[0]);
+	if (!wrong)
+		return TRUE;
+	if (o.json)
+		*exit_code = KM_ERROR_REFUSED;
+	return o.json || km_refuse(error, "%s is not right for kernel %s: %u finding(s)", o.files[0], kernel->name,
+				   verify->findings->len);
+}

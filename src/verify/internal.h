@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The state of one check. Private to this room. */
+#pragma once
+
+#include "diff/diff.h"
+#include "match/match.h"
+#include "verify/verify.h"
+
+/* Where something is at run time. */
+typedef enum {
+	KM_AT_NOWHERE, /* unresolved */
+	KM_AT_VALUE, /* a number, no place */
+	KM_AT_VMLINUX, /* address */
+	KM_AT_STOCK, /* address is an offset in section of a stock module */
+	KM_AT_INSIDE, /* the same in the live patch */
+} KmAtKind;
+
+typedef struct {
+	KmAtKind kind;
+	const KmSection *section;
+	guint64 address;
+} KmAt;
+
+/* A struct klp_func as decoded from the module's data. */
+typedef struct {
+	char *object, *name;
+	guint64 sympos;
+	KmAt original;
+	KmSection *section; /* of the replacement */
+	guint64 offset;
+	gboolean used; /* a unit speaks of it */
+} KmSwitch;
+
+/* A range of a unit and the range of the module that must say the same. */
+typedef struct {
+	KmSection *from;
+	guint64 start, size;
+	KmSection *to;
+	guint64 at;
+} KmPair;
+
+/* One compiled unit, read again. */
+typedef struct {
+	const KmUnit *unit; /* NULL: the frame */
+	KmObject *original, *plain, *patched;
+	KmMatch *match;
+	KmDiff *diff;
+	GHashTable *changed; /* KmSymbol of patched -> KmChange */
+	GHashTable *plain_twins; /* KmSymbol of original -> KmSymbol of plain */
+	GHashTable *pairs; /* KmSection of patched -> GPtrArray of KmPair (not owned) */
+	GHashTable *rows; /* "section start": rows that were paired */
+	GHashTable *replaced; /* KmSymbol of patched that a klp_func leads to */
+} KmView;
+
+struct KmVerifyUnits {
+	GHashTable *stock; /* module name -> KmObject, owned */
+	GHashTable *named; /* "object.name,position" -> KmAt, owned: what was found */
+	GPtrArray *views; /* of KmView; the frame first */
+};
+
+typedef struct {
+	const KmVerifyInput *input;
+	KmVerify *result;
+	KmObject *module;
+	GHashTable *stock; /* module name -> KmObject; shared with the units */
+	GHashTable *named; /* likewise */
+	KmVerifyLayout layout;
+	gboolean has_layout;
+	GHashTable *sizes; /* special section -> bytes of an entry, from the kernel's types */
+	KmSection *patch_section; /* of struct klp_patch; NULL: not found */
+	guint64 patch_offset;
+	GPtrArray *switches; /* of KmSwitch */
+	GPtrArray *callbacks; /* of KmSwitch: functions of the module that the kernel calls, without an original */
+	GHashTable *objects; /* names the patch patches: "vmlinux" too */
+	const GPtrArray *views; /* of KmView; the frame first */
+	GPtrArray *pairs; /* of KmPair, owned; those from work on are still to be compared */
+	GPtrArray *owners; /* KmView of each pair */
+	guint work;
+	GHashTable *used; /* "section start": rows of the module that a unit has */
+	GHashTable *covered; /* KmSection of module -> GArray of KmSpan */
+} KmChecker;
+
+/* A stretch of a section that something accounts for. */
+typedef struct {
+	guint64 start, end;
+} KmSpan;
+
+void km_find(KmChecker *c, const char *where, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* where: section+offset, with the symbol that covers it. */
+void km_find_at(KmChecker *c, const KmSection *section, guint64 offset, const char *format, ...) G_GNUC_PRINTF(4, 5);
+void km_cover(KmChecker *c, const KmSection *section, guint64 start, guint64 size);
+gboolean km_is_covered(const KmChecker *c, const KmSection *section, guint64 offset);
+
+/* layout.c: the kernel's types. */
+gboolean km_read_layout(KmChecker *c, GError **error);
+
+/* world.c: names to places. why (owned by the caller) says what is wrong when kind is KM_AT_NOWHERE. */
+KmObject *km_stock(KmChecker *c, const char *name);
+KmAt km_at_named(KmChecker *c, const char *object, const char *name, guint64 sympos, char **why);
+KmAt km_at_global(KmChecker *c, const char *owner, const char *name);
+/* What a symbol of the module means. */
+KmAt km_at_symbol(KmChecker *c, const KmSymbol *symbol);
+gboolean km_at_equal(const KmAt *a, const KmAt *b);
+gboolean km_parse_klp_symbol(const char *symbol, char **object, char **name, guint64 *sympos);
+char *km_at_describe(const KmChecker *c, const KmAt *at);
+
+/* load.c, patch.c, tables.c: the module by itself. */
+void km_check_load(KmChecker *c);
+void km_check_patch(KmChecker *c);
+void km_check_tables(KmChecker *c);
+
+/* view.c */
+KmView *km_view_new(KmChecker *c, const KmUnit *unit, const char *path, const char *const *tables, GError **error);
+void km_view_free(KmView *view);
+/* Forget what an earlier check paired. */
+void km_view_reset(KmView *view);
+KmSymbol *km_view_thing(const KmView *view, KmSymbol *symbol, KmSection *section, gint64 target);
+void km_view_extent(const KmView *view, const KmSymbol *thing, guint64 *start, guint64 *size);
+/* Where a symbol that the patch did not make lives. */
+KmAt km_view_place(KmChecker *c, KmView *view, const KmSymbol *patched, char **why);
+const KmPair *km_view_pair_at(const KmView *view, const KmSection *section, guint64 offset);
+
+/* compare.c: the module against the units. */
+void km_pair(KmChecker *c, KmView *view, KmSection *from, guint64 start, guint64 size, KmSection *to, gint64 at);
+void km_compare_all(KmChecker *c);
+void km_compare_range(KmChecker *c, KmView *view, const KmPair *pair);
+/* refer.c */
+void km_compare_reference(KmChecker *c, KmView *view, const KmPair *pair, const KmReloc *ours, gint64 bias, gboolean branch,
+			  const KmReloc *theirs);
+
+/* rows.c: rows that units have for what was paired; TRUE when one was added. Then what is left over. */
+void km_compare_rows(KmChecker *c);
+void km_check_left_over(KmChecker *c);
