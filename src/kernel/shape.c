@@ -82,8 +82,8 @@ gboolean km_overlay_may_change_types(const KmOverlay *overlay, gboolean *may, GE
 		const KmTouched *touched = overlay->files->pdata[i];
 		g_autofree char *pristine = g_build_filename(overlay->source, touched->path, NULL);
 		g_autofree char *original = NULL, *patched = NULL;
-		/* A new file can hold any type. */
-		if (!g_file_get_contents(pristine, &original, NULL, NULL) ||
+		/* A new file can hold any type, and one that goes may have. */
+		if (touched->is_deleted || !g_file_get_contents(pristine, &original, NULL, NULL) ||
 		    !g_file_get_contents(touched->patched, &patched, NULL, NULL))
 			*may = TRUE;
 		else if (!km_texts_may_change_types(original, patched, may, error))

@@ -153,7 +153,8 @@ gboolean km_layout_check(KmKernel *kernel, const KmOverlay *overlay, gboolean ma
 			 const KmBuildOptions *options, const KmUnitWork *work, GError **error)
 {
 	g_autofree char *was = NULL, *now = NULL;
-	if (!may_change_types || !work->extracted)
+	/* A new unit has nothing to differ from. */
+	if (!may_change_types || !work->extracted || work->unit->is_new)
 		return TRUE;
 	if (!km_unit_compile_debug(kernel, overlay, work->unit, &was, &now, error))
 		return FALSE;

@@ -27,10 +27,9 @@ change fs/eventfd.c '/^static int eventfd_release\(/,/^\}/ s/^\twake_up/\tstruct
 patch_of renamed
 build renamed
 
-# A global function that takes a wider argument: callers outside the patch would leave its upper half to chance.
-change fs/proc/internal.h '/^bool proc_fill_cache\(/ s/unsigned int,/unsigned long,/'
-change fs/proc/base.c '/^bool proc_fill_cache\(/,/^\{/ s/unsigned int len/unsigned long len/'
-change fs/proc/base.c '/^bool proc_fill_cache\(/,/^\}/ s/^\tif \(!child\)/\tif (!child \&\& len < (1UL << 40))/'
+# A global function whose argument is wider: callers outside the patch would leave its upper part to chance.
+change ipc/util.h '/^int ipcperms\(/ s/short fl/int fl/'
+change ipc/util.c '/^int ipcperms\(/ s/short fl/int fl/'
 patch_of prototype
 refuses prototype
-says proc_fill_cache "unsigned long" "--allow-signature proc_fill_cache"
+says "ipcperms (ipc/util.c:" "short int) -> " "--allow-signature ipcperms"
