@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "kernel/assembly.h"
 #include "kernel/elsewhere.h"
 #include "kernel/external.h"
 #include "kernel/farm.h"
@@ -536,6 +537,39 @@ static gboolean open_farm(Search *search, GError **error)
 	return TRUE;
 }
 
+/* The assembly that a touched header reaches, or NULL. */
+static const char *reached_assembly(const KmReach *reach)
+{
+	for (guint i = 0; reach && i < reach->others->len; i++)
+		if (g_str_has_suffix(reach->others->pdata[i], ".S"))
+			return reach->others->pdata[i];
+	return NULL;
+}
+
+/* Assembly is not compiled here: what it includes must stay the same for it, or half of the patch would be missing. */
+static gboolean check_assembly(const Search *search, const KmReach *reach, GError **error)
+{
+	const char *assembly = reached_assembly(reach);
+	for (guint i = 0; assembly && i < search->overlay->files->len; i++) {
+		const KmTouched *touched = search->overlay->files->pdata[i];
+		g_autofree char *pristine = g_build_filename(search->overlay->source, touched->path, NULL);
+		g_autofree char *original = NULL, *patched = NULL;
+		/* A new header is reached by a changed one only. */
+		if (touched->is_source || touched->is_makefile || touched->is_new || touched->is_deleted ||
+		    !g_file_get_contents(pristine, &original, NULL, NULL) ||
+		    !g_file_get_contents(touched->patched, &patched, NULL, NULL))
+			continue;
+		if (km_assembly_sees(original, patched))
+			return km_refuse(error,
+					 "%s: %s changes, and assembly includes it too (%s, directly or through "
+					 "others), which cannot be "
+					 "live patched; put the change under #ifndef __ASSEMBLY__, or into a header "
+					 "that only C includes",
+					 touched->patch, touched->path, assembly);
+	}
+	return TRUE;
+}
+
 static gboolean add_all(Search *search, GError **error)
 {
 	const GPtrArray *files = search->overlay->files;
@@ -546,7 +580,8 @@ static gboolean add_all(Search *search, GError **error)
 				find_includers(search->overlay->source, ((const KmTouched *)files->pdata[i])->path));
 	if (!open_farm(search, error) || !find_reached(search, &reach, error))
 		return FALSE;
-	g_autoptr(GPtrArray) recipes = ask_recipes(search, includers, reach, error);
+	g_autoptr(GPtrArray) recipes =
+		check_assembly(search, reach, error) ? ask_recipes(search, includers, reach, error) : NULL;
 	gboolean ok = recipes != NULL;
 	for (guint i = 0; ok && i < recipes->len; i++)
 		g_hash_table_insert(search->recipes, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);

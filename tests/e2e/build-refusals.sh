@@ -37,6 +37,12 @@ patch_of header
 refuses header
 says arch/arm/include/asm/elf.h
 
+# One that assembly includes: half of the patch would be missing.
+change arch/x86/include/asm/frame.h 's/^#ifdef __ASSEMBLY__$/#define PATCHED_FRAME 1\n\n&/'
+patch_of seen
+refuses seen
+says arch/x86/include/asm/frame.h 'assembly includes it'
+
 change arch/x86/lib/memcpy_64.S 's/^\trep movsb/\tnop\n&/'
 patch_of assembly
 refuses assembly
