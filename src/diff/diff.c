@@ -68,7 +68,8 @@ static void separate_constants(KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
 		KmItem *item = patched->items->pdata[i];
-		if (item->kind != KM_ITEM_DATA || !is_by_content(item) || !item->twin ||
+		/* One that escapes keeps its twin: it is refused as a changed table. */
+		if (item->kind != KM_ITEM_DATA || !is_by_content(item) || !item->twin || item->escape ||
 		    (is_by_content(item->twin) && km_content_equal(comparison, item->twin, 0, item, 0)))
 			continue;
 		km_item_add_reason(item, "%s differs; the functions that use it take the new one along",

@@ -13,7 +13,7 @@ typedef struct {
 	guint64 offset;
 	KmStep step;
 	const KmRef *ref; /* of its relocated field, or of a branch without relocation; NULL */
-	gboolean more_refs; /* it has several: not understood */
+	guint n_refs; /* from ref on; several in one instruction are not told apart */
 	gboolean reached;
 	guint64 held; /* registers that may hold a followed address before it */
 } Insn;
@@ -110,7 +110,7 @@ static gboolean read_range(Search *s, Walk *walk, const KmItem *range)
 		if (!insn.step.size)
 			return FALSE;
 		insn.ref = km_side_refs_in(s->side, range->section, at, at + insn.step.size, &n);
-		insn.more_refs = n > 1;
+		insn.n_refs = n;
 		if (insn.ref)
 			arch_of(s)->step(s->reader, range->section, at, insn.ref->offset, &insn.step);
 		at += insn.step.size;
@@ -280,16 +280,27 @@ static guint64 call(Search *s, Walk *walk, const Insn *insn, gboolean tail)
 
 /* ---- one step ---- */
 
+/* Does any of its fields refer to a table? `movq $table, variable` has two. */
+static gboolean names_table(const Search *s, const Insn *insn)
+{
+	for (guint i = 0; insn->ref && i < insn->n_refs; i++)
+		if (insn->ref[i].item && g_hash_table_contains(s->tables, insn->ref[i].item))
+			return TRUE;
+	return FALSE;
+}
+
 /* What is held after an instruction that does not branch. */
 static guint64 compute(Search *s, Walk *walk, const Insn *insn)
 {
 	const KmStep *step = &insn->step;
-	gboolean source = insn->ref && insn->ref->item && g_hash_table_contains(s->tables, insn->ref->item);
+	gboolean source = names_table(s, insn);
 	gboolean addressed = (insn->held & step->addresses) || (source && step->field == KM_FIELD_ADDRESS);
 	gboolean value = (insn->held & step->inputs) || (source && step->field == KM_FIELD_VALUE) ||
 			 (addressed && step->computes) || (addressed && step->loads_pointer && s->nested);
-	if ((source && (insn->more_refs || step->field == KM_FIELD_NONE)) ||
-	    (step->odd && (value || addressed || source)))
+	if (source && insn->n_refs > 1 && step->stores)
+		escapes(s, walk, insn, "stores its address in memory");
+	else if ((source && (insn->n_refs > 1 || step->field == KM_FIELD_NONE)) ||
+		 (step->odd && (value || addressed || source)))
 		escapes(s, walk, insn, "does something with its address that kmend cannot follow");
 	else if (step->stores && value)
 		escapes(s, walk, insn, "stores its address in memory");

@@ -42,10 +42,28 @@ static gboolean content_differs(KmComparison *comparison, const KmItem *item)
 	return item->size != item->twin->size || !km_content_equal(comparison, item->twin, 0, item, 0);
 }
 
+/* Text alone: what keeps it, keeps a string literal, and those are never followed. */
+static gboolean is_text(const KmItem *item)
+{
+	const guint8 *p = item->section->data ? item->section->data->data + item->start : NULL;
+	if (!p || !item->size || item->n_refs || p[item->size - 1])
+		return FALSE;
+	for (guint64 i = 0; i < item->size; i++)
+		if (p[i] && !g_ascii_isprint(p[i]) && !g_ascii_isspace(p[i]))
+			return FALSE;
+	return TRUE;
+}
+
+/* A static local is one of those whose content is their identity; but when it is no text, an address of it can be kept like any table's. */
+static gboolean may_be_kept(const KmItem *item)
+{
+	return !item->constant || (!km_name_is_constant(item->name) && !is_text(item) && !is_text(item->twin));
+}
+
 static gboolean is_candidate(KmComparison *comparison, const KmItem *item)
 {
-	return item->kind == KM_ITEM_DATA && item->twin && !item->constant && is_table(item) && is_table(item->twin) &&
-	       content_differs(comparison, item);
+	return item->kind == KM_ITEM_DATA && item->twin && is_table(item) && is_table(item->twin) &&
+	       may_be_kept(item) && content_differs(comparison, item);
 }
 
 /* Nobody reads what such a record says about it. */

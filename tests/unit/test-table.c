@@ -11,6 +11,8 @@
 	"struct e { int id, v; const char *n; }; int use(int); void keep(const void *); int printk(const char *, ...);\n" \
 	"int use2(const void *); int strcmp(const char *, const char *);\n"                                            \
 	"static const struct e t[] = { %s, { 3, 4, \"b\" }, { 0 } };\n"
+#define LOCAL                                                                                                          \
+	"struct e { int id, v; const char *n; }; int use(int); void keep(const void *);\n"
 #define FIRST "{ 1, 2, \"a\" }"
 #define SECOND "{ 1, 7, \"a\" }"
 
@@ -38,6 +40,8 @@ static const Case cases[] = {
 	{ "passed", HEAD "int f(int x) { keep(t); return x; }", NULL, "f passes its address to keep" },
 	{ "last-jump", HEAD "int f(int x) { return use2(&t[x]); }", NULL, "ends with a jump to use2" },
 	{ "stored", HEAD "const struct e *now; void f(int x) { now = &t[x]; }", NULL, "f stores its address in memory" },
+	{ "stored-as-constant", HEAD "struct { const struct e *p; } drv; int f(int x) { drv.p = t; return t[x].v; }", NULL,
+	  "f stores its address in memory" },
 	{ "stored-by-callee", HEAD NOINLINE "static void set(const struct e **p, const struct e *v) { *p = v; }\n"
 	  "void f(const struct e **p, int x) { set(p, &t[x]); use(x); }", NULL, "set stores its address in memory" },
 	{ "kept-on-the-way", HEAD NOINLINE "static const struct e *find(int x) { return &t[x]; } void f(int x) { const struct e *p = find(x); if (p->id) keep(p); use(1); }",
@@ -48,6 +52,12 @@ static const Case cases[] = {
 	{ "held-and-kept", HEAD "static const struct e *const all[] = { t, 0 }; void f(int x) { keep(all[x]); use(1); }", NULL,
 	  "f passes its address to keep" },
 	{ "global", "const int v[] = { %s 1 }; int f(int x) { return v[x]; }", NULL, "v is global" },
+	{ "local-loop", LOCAL "int f(int x) { static const struct e t[] = { %s, { 3, 4, \"b\" } }; return t[x].v; }", "changed f", NULL },
+	{ "local-kept", LOCAL "int f(int x) { static const struct e t[] = { %s, { 3, 4, \"b\" } }; keep(t); return x; }", NULL,
+	  "f passes its address to keep" },
+	{ "local-in-a-variable", LOCAL "struct { const struct e *p; } drv; int f(int x) { static const struct e t[] = { %s, { 3, 4, \"b\" } }; "
+	  "drv.p = t; return t[x].v; }", NULL, "f stores its address in memory" },
+	{ "gcc-local-text", LOCAL "#define S_(...) #__VA_ARGS__\n#define S(...) S_(__VA_ARGS__)\nint f(int x) { static const char t[] = S(%s); keep(t); return x; }", "changed f", NULL },
 	{ "callback-in-table", "int a(int); int b(int); static int (*const v[])(int) = { %s a }; int f(int x) { return v[x](x) + 1; }", "changed f",
 	  NULL },
 };
@@ -136,8 +146,10 @@ static void test_cases(gconstpointer compiler)
 {
 	if (missing(compiler))
 		return;
+	/* clang gives a static local no number, so it is taken for any other table. */
 	for (gsize i = 0; i < G_N_ELEMENTS(cases); i++)
-		check_case(&cases[i], compiler);
+		if (!g_str_has_prefix(cases[i].name, "gcc-") || g_str_has_prefix(compiler, "gcc"))
+			check_case(&cases[i], compiler);
 }
 
 /* The author vouches for one table; what a variable holds is beyond any promise. */
