@@ -18,91 +18,49 @@ typedef enum {
 	PUSH,
 } Kind;
 
+/* What is in no row is odd. */
+static const struct {
+	unsigned int id;
+	Kind kind;
+} kinds
+	[] = {
+		{ X86_INS_NOP, NOTHING },  { X86_INS_CMP, NOTHING },	 { X86_INS_TEST, NOTHING },
+		{ X86_INS_BT, NOTHING },   { X86_INS_LFENCE, NOTHING },	 { X86_INS_PAUSE, NOTHING },
+		{ X86_INS_UD2, NOTHING }, /* of a WARN: it goes on behind it */
+		{ X86_INS_INT3, NOTHING }, { X86_INS_ENDBR64, NOTHING }, { X86_INS_MOV, MOVE },
+		{ X86_INS_MOVABS, MOVE },  { X86_INS_MOVZX, MOVE },	 { X86_INS_MOVSX, MOVE },
+		{ X86_INS_MOVSXD, MOVE },  { X86_INS_LEA, MOVE },	 { X86_INS_ADD, UPDATE },
+		{ X86_INS_SUB, UPDATE },   { X86_INS_AND, UPDATE },	 { X86_INS_OR, UPDATE },
+		{ X86_INS_XOR, UPDATE },   { X86_INS_ADC, UPDATE },	 { X86_INS_SBB, UPDATE },
+		{ X86_INS_SHL, UPDATE },   { X86_INS_SAL, UPDATE },	 { X86_INS_SHR, UPDATE },
+		{ X86_INS_SAR, UPDATE },   { X86_INS_ROL, UPDATE },	 { X86_INS_ROR, UPDATE },
+		{ X86_INS_NEG, UPDATE },   { X86_INS_NOT, UPDATE },	 { X86_INS_INC, UPDATE },
+		{ X86_INS_DEC, UPDATE },   { X86_INS_BTS, UPDATE },	 { X86_INS_BTR, UPDATE },
+		{ X86_INS_BSWAP, UPDATE }, { X86_INS_CMOVA, MAYBE },	 { X86_INS_CMOVAE, MAYBE },
+		{ X86_INS_CMOVB, MAYBE },  { X86_INS_CMOVBE, MAYBE },	 { X86_INS_CMOVE, MAYBE },
+		{ X86_INS_CMOVG, MAYBE },  { X86_INS_CMOVGE, MAYBE },	 { X86_INS_CMOVL, MAYBE },
+		{ X86_INS_CMOVLE, MAYBE }, { X86_INS_CMOVNE, MAYBE },	 { X86_INS_CMOVNO, MAYBE },
+		{ X86_INS_CMOVNP, MAYBE }, { X86_INS_CMOVNS, MAYBE },	 { X86_INS_CMOVO, MAYBE },
+		{ X86_INS_CMOVP, MAYBE },  { X86_INS_CMOVS, MAYBE },	 { X86_INS_BSF, MAYBE },
+		{ X86_INS_BSR, MAYBE },	   { X86_INS_SETA, FRESH },	 { X86_INS_SETAE, FRESH },
+		{ X86_INS_SETB, FRESH },   { X86_INS_SETBE, FRESH },	 { X86_INS_SETE, FRESH },
+		{ X86_INS_SETG, FRESH },   { X86_INS_SETGE, FRESH },	 { X86_INS_SETL, FRESH },
+		{ X86_INS_SETLE, FRESH },  { X86_INS_SETNE, FRESH },	 { X86_INS_SETNO, FRESH },
+		{ X86_INS_SETNP, FRESH },  { X86_INS_SETNS, FRESH },	 { X86_INS_SETO, FRESH },
+		{ X86_INS_SETP, FRESH },   { X86_INS_SETS, FRESH },	 { X86_INS_POP, FRESH },
+		{ X86_INS_PUSH, PUSH },
+	};
+
 static Kind kind_of(const cs_insn *insn)
 {
-	switch (insn->id) {
-	case X86_INS_NOP:
-	case X86_INS_CMP:
-	case X86_INS_TEST:
-	case X86_INS_BT:
-	case X86_INS_LFENCE:
-	case X86_INS_PAUSE:
-	case X86_INS_UD2: /* of a WARN: it goes on behind it */
-	case X86_INS_INT3:
-	case X86_INS_ENDBR64:
-		return NOTHING;
-	case X86_INS_MOV:
-	case X86_INS_MOVABS:
-	case X86_INS_MOVZX:
-	case X86_INS_MOVSX:
-	case X86_INS_MOVSXD:
-	case X86_INS_LEA:
-		return MOVE;
-	case X86_INS_IMUL:
-		return insn->detail->x86.op_count == 3 ? MOVE : insn->detail->x86.op_count == 2 ? UPDATE : ODD;
-	case X86_INS_ADD:
-	case X86_INS_SUB:
-	case X86_INS_AND:
-	case X86_INS_OR:
-	case X86_INS_XOR:
-	case X86_INS_ADC:
-	case X86_INS_SBB:
-	case X86_INS_SHL:
-	case X86_INS_SAL:
-	case X86_INS_SHR:
-	case X86_INS_SAR:
-	case X86_INS_ROL:
-	case X86_INS_ROR:
-	case X86_INS_NEG:
-	case X86_INS_NOT:
-	case X86_INS_INC:
-	case X86_INS_DEC:
-	case X86_INS_BTS:
-	case X86_INS_BTR:
-	case X86_INS_BSWAP:
-		return UPDATE;
-	case X86_INS_CMOVA:
-	case X86_INS_CMOVAE:
-	case X86_INS_CMOVB:
-	case X86_INS_CMOVBE:
-	case X86_INS_CMOVE:
-	case X86_INS_CMOVG:
-	case X86_INS_CMOVGE:
-	case X86_INS_CMOVL:
-	case X86_INS_CMOVLE:
-	case X86_INS_CMOVNE:
-	case X86_INS_CMOVNO:
-	case X86_INS_CMOVNP:
-	case X86_INS_CMOVNS:
-	case X86_INS_CMOVO:
-	case X86_INS_CMOVP:
-	case X86_INS_CMOVS:
-	case X86_INS_BSF:
-	case X86_INS_BSR:
-		return MAYBE;
-	case X86_INS_SETA:
-	case X86_INS_SETAE:
-	case X86_INS_SETB:
-	case X86_INS_SETBE:
-	case X86_INS_SETE:
-	case X86_INS_SETG:
-	case X86_INS_SETGE:
-	case X86_INS_SETL:
-	case X86_INS_SETLE:
-	case X86_INS_SETNE:
-	case X86_INS_SETNO:
-	case X86_INS_SETNP:
-	case X86_INS_SETNS:
-	case X86_INS_SETO:
-	case X86_INS_SETP:
-	case X86_INS_SETS:
-	case X86_INS_POP:
-		return FRESH;
-	case X86_INS_PUSH:
-		return PUSH;
-	default:
-		return ODD;
-	}
+	guint8 operands = insn->detail->x86.op_count;
+	/* The form with one operand multiplies into two registers. */
+	if (insn->id == X86_INS_IMUL)
+		return operands == 3 ? MOVE : operands == 2 ? UPDATE : ODD;
+	for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
+		if (kinds[i].id == insn->id)
+			return kinds[i].kind;
+	return ODD;
 }
 
 /* The bit of a general register of any width; 0 for any other register. Whole: nothing of the old value is left when it is written. */
