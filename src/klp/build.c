@@ -369,7 +369,8 @@ static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
 	for (guint i = 0; i < s->trees->len; i++) {
 		const Tree *tree = s->trees->pdata[i];
 		if (g_ptr_array_find(tree->units, work->unit, NULL))
-			return km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, work, error);
+			return km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, s->units,
+					       work, error);
 	}
 	return km_fail(error, "%s belongs to no source tree", work->unit->source);
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/shape.h"
+#include "klp/callers.h"
 #include "types/types.h"
 
 /* A message is one line: more types than this are counted. */
@@ -130,7 +131,7 @@ static gboolean is_replaced(const KmUnitWork *work, const char *name)
 
 /* Callers outside the patch, and pointers that were stored before, go on as they were compiled. */
 static gboolean check_prototypes(const KmTypes *original, const KmTypes *patched, const KmBuildOptions *options,
-				 const KmUnitWork *work, GError **error)
+				 const GPtrArray *units, const KmUnitWork *work, GError **error)
 {
 	g_autoptr(GPtrArray) changes = km_types_compare_functions(original, patched);
 	for (guint i = 0; i < changes->len; i++) {
@@ -139,18 +140,22 @@ static gboolean check_prototypes(const KmTypes *original, const KmTypes *patched
 		    (options->allow_signature &&
 		     g_strv_contains((const char *const *)options->allow_signature, change->name)))
 			continue;
-		return km_refuse(error,
-				 "%s: the patch changes how %s (%s) is called: %s. Callers that are not in the patch, and "
-				 "pointers to it, go on the old way; give the new function another name, or, when all "
-				 "callers are in the patch, give --allow-signature %s",
-				 work->unit->source, change->name, change->place, (const char *)change->what->pdata[0],
-				 change->name);
+		g_autofree char *user = km_outside_user(work, units, change->name);
+		if (user)
+			return km_refuse(error,
+					 "%s: the patch changes how %s (%s) is called: %s. Callers that are not in the "
+					 "patch, and "
+					 "pointers to it, go on the old way (%s); give the new function another name, "
+					 "or, when all "
+					 "callers are in the patch, give --allow-signature %s",
+					 work->unit->source, change->name, change->place,
+					 (const char *)change->what->pdata[0], user, change->name);
 	}
 	return TRUE;
 }
 
 gboolean km_layout_check(KmKernel *kernel, const KmOverlay *overlay, gboolean may_change_types,
-			 const KmBuildOptions *options, const KmUnitWork *work, GError **error)
+			 const KmBuildOptions *options, const GPtrArray *units, const KmUnitWork *work, GError **error)
 {
 	g_autofree char *was = NULL, *now = NULL;
 	/* A new unit has nothing to differ from. */
@@ -159,9 +164,10 @@ gboolean km_layout_check(KmKernel *kernel, const KmOverlay *overlay, gboolean ma
 	if (!km_unit_compile_debug(kernel, overlay, work->unit, &was, &now, error))
 		return FALSE;
 	g_autoptr(KmTypes) original = km_types_read(was, overlay->source, error);
-	g_autoptr(KmTypes) patched = original ? km_types_read(now, overlay->farm ? overlay->farm : overlay->source, error) : NULL;
+	g_autoptr(KmTypes) patched =
+		original ? km_types_read(now, overlay->farm ? overlay->farm : overlay->source, error) : NULL;
 	if (!patched || !check_types(original, patched, options, work, error) ||
 	    !check_versions(kernel, overlay, options, work, original, patched, error))
 		return FALSE;
-	return check_prototypes(original, patched, options, work, error);
+	return check_prototypes(original, patched, options, units, work, error);
 }

@@ -9,7 +9,9 @@
 /*
  * For a unit whose code changes: compile both sides with debug information and refuse changed types, unless options allow them;
  * refuse exported symbols whose version changes. Costs nothing when the patches can change no type (may_change_types).
- * Refused as well: a replaced global function with another prototype, for whoever is not patched calls it the old way.
+ * Refused as well: a replaced global function with another prototype, unless all its callers are known and among units (of KmUnit, all that
+ * the patches compile): whoever is not patched calls it the old way.
  */
 gboolean km_layout_check(KmKernel *kernel, const KmOverlay *overlay, gboolean may_change_types,
-			 const KmBuildOptions *options, const KmUnitWork *work, GError **error);
+			 const KmBuildOptions *options, const GPtrArray *units, const KmUnitWork *work,
+			 GError **error);
