@@ -85,9 +85,11 @@ static void compare_stretch(const Look *l, KmSection *from)
 	for (guint s = 0; s < object->sections->len; s++) {
 		const KmSection *by = object->sections->pdata[s];
 		const KmSpecial *special = km_special_find(by->name);
-		for (guint i = 0; by != from && !(special && special->kind == KM_SPECIAL_MARK) && i < by->relocs->len; i++) {
+		for (guint i = 0; by != from && !(special && special->kind == KM_SPECIAL_MARK) && i < by->relocs->len;
+		     i++) {
 			const KmReloc *r = &g_array_index(by->relocs, KmReloc, i);
-			gint64 at = (gint64)r->symbol->value + (r->symbol->section == from ? object->arch->target_offset(by, i) : 0);
+			gint64 at = (gint64)r->symbol->value +
+				    (r->symbol->section == from ? object->arch->target_offset(by, i) : 0);
 			if (r->symbol->section != from || at < 0)
 				continue;
 			if (at <= l->target && (guint64)at > start)
@@ -157,8 +159,8 @@ static gboolean has_twin(const Look *l, const KmSymbol *thing)
 
 static void compare_function(const Look *l, const KmSymbol *f)
 {
-	gboolean own = km_special_find(l->pair->from->name) || km_name_is_cold_part(f->name) || l->target != (gint64)f->value ||
-		       !l->view->unit;
+	gboolean own = km_special_find(l->pair->from->name) || km_name_is_cold_part(f->name) ||
+		       l->target != (gint64)f->value || !l->view->unit;
 	const KmChange *change = change_of(l, f);
 	if (l->at.kind == KM_AT_INSIDE) {
 		if (!l->branch && !own && has_twin(l, f))
@@ -195,35 +197,52 @@ static void compare_datum(const Look *l, const KmSymbol *d)
 		must_be_original(l, d);
 }
 
-/* Functions and data that another unit of the same patch adds. */
-static KmSymbol *new_elsewhere(const KmChecker *c, const char *name, KmView **owner)
+/* The new global of that name in a view, or NULL. */
+static KmSymbol *new_in(const KmView *view, const char *name)
 {
-	for (guint i = 1; i < c->views->len; i++) {
-		KmView *view = c->views->pdata[i];
-		for (guint k = 0; k < view->patched->symbols->len; k++) {
-			KmSymbol *symbol = view->patched->symbols->pdata[k];
-			if (!symbol->section || symbol->bind == STB_LOCAL || strcmp(symbol->name, name) ||
-			    g_hash_table_contains(view->diff->twins, symbol))
-				continue;
-			*owner = view;
+	for (guint k = 0; k < view->patched->symbols->len; k++) {
+		KmSymbol *symbol = view->patched->symbols->pdata[k];
+		if (symbol->section && symbol->bind != STB_LOCAL && !strcmp(symbol->name, name) &&
+		    !g_hash_table_contains(view->diff->twins, symbol))
 			return symbol;
-		}
 	}
 	return NULL;
+}
+
+/*
+ * Functions and data that another unit of the same patch adds. A file that is linked into several modules adds them once for each: code means
+ * those of its own module, else the kernel's, else what any other has.
+ */
+static KmSymbol *new_elsewhere(const KmChecker *c, const char *from, const char *name, KmView **owner)
+{
+	KmSymbol *found = NULL;
+	guint best = 0;
+	for (guint i = 1; i < c->views->len; i++) {
+		KmView *view = c->views->pdata[i];
+		KmSymbol *symbol = new_in(view, name);
+		guint rank = !strcmp(view->unit->owner, from) ? 3 : !strcmp(view->unit->owner, "vmlinux") ? 2 : 1;
+		if (!symbol || rank <= best)
+			continue;
+		best = rank;
+		found = symbol;
+		*owner = view;
+	}
+	return found;
 }
 
 static void compare_named(Look *l)
 {
 	const KmSymbol *symbol = l->ours->symbol;
+	const char *from = l->view->unit ? l->view->unit->owner : "vmlinux";
 	KmView *owner = NULL;
-	KmSymbol *elsewhere = new_elsewhere(l->c, symbol->name, &owner);
+	KmSymbol *elsewhere = new_elsewhere(l->c, from, symbol->name, &owner);
 	if (elsewhere && must_be_inside(l, "new in another file:")) {
 		l->target = (gint64)elsewhere->value + l->ours->addend + l->bias;
 		pair_thing(l, owner, elsewhere);
 	}
 	if (elsewhere)
 		return;
-	KmAt expected = km_at_global(l->c, l->view->unit ? l->view->unit->owner : "vmlinux", symbol->name);
+	KmAt expected = km_at_global(l->c, from, symbol->name);
 	/* What the frame hands to klp_enable_patch(). */
 	if (!expected.kind && !l->view->unit && l->c->patch_section)
 		expected = (KmAt){ KM_AT_INSIDE, l->c->patch_section, l->c->patch_offset };
@@ -251,15 +270,16 @@ static void compare_defined(Look *l)
 		compare_anonymous(l, section);
 }
 
-void km_compare_reference(KmChecker *c, KmView *view, const KmPair *pair, const KmReloc *ours, gint64 bias, gboolean branch,
-			  const KmReloc *theirs)
+void km_compare_reference(KmChecker *c, KmView *view, const KmPair *pair, const KmReloc *ours, gint64 bias,
+			  gboolean branch, const KmReloc *theirs)
 {
 	Look l = { .c = c, .view = view, .pair = pair, .ours = ours, .theirs = theirs, .bias = bias, .branch = branch };
 	l.target = (gint64)ours->symbol->value + ours->addend + bias;
 	l.at = km_at_symbol(c, theirs->symbol);
 	l.at.address += (guint64)theirs->addend;
 	if (!same_effect(c->module, ours->type, theirs->type))
-		wrong(&l, "by another type of relocation (%u) than the patched %s (%u)", theirs->type, pair->from->name, ours->type);
+		wrong(&l, "by another type of relocation (%u) than the patched %s (%u)", theirs->type, pair->from->name,
+		      ours->type);
 	else if (ours->symbol->section)
 		compare_defined(&l);
 	else if (ours->symbol->shndx == SHN_UNDEF && *ours->symbol->name)
