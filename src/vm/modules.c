@@ -109,7 +109,7 @@ static char **softdeps_before(char **earlier, const char *text)
 	return g_strv_builder_end(names);
 }
 
-/* "OBJECT:NAME,POSITION", one for each replaced function: the object, if it is a module that was not named before. */
+/* "OBJECT:...", one for each replaced function and each callback: the object, if it is a module that was not named before. */
 static void take_target(KmVmModule *module, const char *value)
 {
 	g_autofree char *given = g_strndup(value, strcspn(value, ":"));
@@ -142,7 +142,7 @@ static void take_tag(KmVmModule *module, const char *tag)
 		char **names = softdeps_before(module->softdeps, value);
 		g_strfreev(module->softdeps);
 		module->softdeps = names;
-	} else if (g_str_has_prefix(tag, "kmend_func=")) {
+	} else if (g_str_has_prefix(tag, "kmend_func=") || g_str_has_prefix(tag, "kmend_callback=")) {
 		take_target(module, value);
 	} else if (!strcmp(tag, "livepatch=Y")) {
 		module->livepatch = TRUE;

@@ -7,9 +7,9 @@ enter_scratch qemu-system-x86_64 busybox
 livepatch lp_einval "never" '' cmdline_proc_show '-EINVAL'
 livepatch lp_warns "never" '' cmdline_proc_show '({ WARN_ON(1); klp_enable_patch(&patch); })'
 livepatch lp_target "never" '' cmdline_proc_show \
-	'({ struct path p; int r = kern_path("/sys/module/dummy", 0, &p); r ? r : klp_enable_patch(&patch); })'
+	'({ struct path p; int r = kern_path("/sys/module/dummy", 0, &p) ?: kern_path("/sys/module/veth", 0, &p); r ? r : klp_enable_patch(&patch); })'
 sed -i '1i #include <linux/namei.h>' lp_target.c
-echo 'MODULE_INFO(kmend_func, "dummy:dummy_xmit,1");' >>lp_target.c
+echo 'MODULE_INFO(kmend_func, "dummy:dummy_xmit,1"); MODULE_INFO(kmend_callback, "veth:pre_patch,prepare");' >>lp_target.c
 livepatch lp_good "never"
 build_livepatches
 
