@@ -354,15 +354,32 @@ const char *km_entries_differ(KmComparison *comparison, const KmItem *a, const K
 	return special ? row_name(special) : NULL;
 }
 
+/* Bytes that a reader would call text; a message may begin with the byte that marks its level. */
+static gboolean is_readable(const guint8 *p, gsize size)
+{
+	gsize level = size > 1 && p[0] == 1 ? 1 : 0;
+	if (!g_utf8_validate((const char *)p, (gssize)size, NULL))
+		return FALSE;
+	for (gsize i = level; i < size; i++)
+		if (p[i] == 0x7f || (p[i] < 0x20 && !g_ascii_isspace(p[i]) && p[i] != 0x1b))
+			return FALSE;
+	return size > level;
+}
+
+/* A section of strings holds nothing else. Any other object is text when all of it is: the first bytes of a struct can look like some. */
 const char *km_ref_string(const KmRef *ref)
 {
 	const KmItem *item = ref->item;
 	if (!item || !item->section || !item->section->data || !item->constant || !in_range(item, ref->at))
 		return NULL;
-	const guint8 *p = item->section->data->data + item->start + ref->at;
-	gsize left = item->size - (gsize)ref->at;
-	const guint8 *end = memchr(p, 0, left);
-	if (!end || end == p || item->section->entsize > 1 || !g_utf8_validate((const char *)p, end - p, NULL))
+	const guint8 *start = item->section->data->data + item->start, *p = start + ref->at;
+	const guint8 *end = memchr(p, 0, item->size - (gsize)ref->at);
+	if (!end || item->section->entsize > 1 || !is_readable(p, (gsize)(end - p)))
 		return NULL;
-	return (const char *)p;
+	if (item->kind == KM_ITEM_STRINGS)
+		return (const char *)p;
+	for (const guint8 *rest = end; rest < start + item->size; rest++)
+		if (*rest)
+			return NULL;
+	return item->n_refs || !is_readable(start, (gsize)(end - start)) ? NULL : (const char *)p;
 }

@@ -39,5 +39,5 @@ gboolean km_content_equal(KmComparison *comparison, const KmItem *a, gint64 a_at
 /* Rows of special sections: NULL when those of both functions say the same, else what kind differs ("bug table entry"). */
 const char *km_entries_differ(KmComparison *comparison, const KmItem *a, const KmItem *b);
 
-/* The string at a ref into a section of strings, or into an object that holds one; NULL when there is none. */
+/* The string at a ref into a section of strings, or into an object that is one string; NULL when there is none. */
 const char *km_ref_string(const KmRef *ref);

@@ -25,12 +25,22 @@ void km_item_add_reason(KmItem *item, const char *format, ...)
 		g_ptr_array_add(item->reasons, g_steal_pointer(&text));
 }
 
-/* The beginning of a string, quoted and escaped. Caller owns. */
-static char *quoted(const char *text)
+/* As much of a string as a message has room for, from a character on, quoted and escaped. Caller owns. */
+static char *quoted(const char *text, glong from)
 {
-	g_autofree char *part = g_utf8_substring(text, 0, MIN(g_utf8_strlen(text, -1), 60));
+	const char *rest = g_utf8_offset_to_pointer(text, from);
+	g_autofree char *part = g_utf8_substring(rest, 0, MIN(g_utf8_strlen(rest, -1), 60));
 	g_autofree char *escaped = g_strescape(part, NULL);
-	return g_strdup_printf("\"%s%s\"", escaped, strlen(part) < strlen(text) ? "..." : "");
+	return g_strdup_printf("\"%s%s%s\"", from ? "..." : "", escaped, strlen(part) < strlen(rest) ? "..." : "");
+}
+
+/* Where to begin with two long strings that start alike, so that the difference is in view. */
+static glong first_shown(const char *a, const char *b)
+{
+	glong same = 0;
+	for (; *a && g_utf8_get_char(a) == g_utf8_get_char(b); a = g_utf8_next_char(a), b = g_utf8_next_char(b))
+		same++;
+	return same > 40 ? same - 20 : 0;
 }
 
 static const char *kind_words(const KmRef *ref)
@@ -55,11 +65,19 @@ static char *ref_words(const KmRef *ref)
 {
 	const char *string = km_ref_string(ref);
 	if (string)
-		return quoted(string);
+		return quoted(string, 0);
 	const char *name = ref->item->name[0] ? ref->item->name : "an absolute address";
 	if (ref->at && ref->item->kind != KM_ITEM_FUNCTION)
 		return g_strdup_printf("%s%c0x%" G_GINT64_MODIFIER "x", name, ref->at < 0 ? '-' : '+', ABS(ref->at));
 	return g_strdup(name);
+}
+
+static void explain_strings(KmItem *item, const char *a, const char *b)
+{
+	glong from = first_shown(a, b);
+	g_autofree char *was = quoted(a, from);
+	g_autofree char *now = quoted(b, from);
+	km_item_add_reason(item, "string changed: %s -> %s", was, now);
 }
 
 /* Two refs at the same place of the code that mean different things. */
@@ -68,7 +86,7 @@ static void explain_pair(KmItem *item, const KmRef *a, const KmRef *b)
 	g_autofree char *was = ref_words(a);
 	g_autofree char *now = ref_words(b);
 	if (km_ref_string(a) && km_ref_string(b))
-		km_item_add_reason(item, "string changed: %s -> %s", was, now);
+		explain_strings(item, km_ref_string(a), km_ref_string(b));
 	else if (a->item->constant && b->item->constant)
 		km_item_add_reason(item, "a constant it uses changed: %s", now);
 	else if (a->item->twin == b->item)
