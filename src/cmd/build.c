@@ -9,7 +9,7 @@
 typedef struct {
 	char *kernel, *output, *name, *keep, *skeleton;
 	char **patches, **tables, **oot_sources, **oot_modules, **allow_layout, **allow_signature;
-	gboolean no_replace, json, quiet, explain, allow_scripts;
+	gboolean no_replace, json, quiet, explain, allow_scripts, ignore_init;
 	int jobs;
 } Options;
 
@@ -54,6 +54,8 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		  "Tell of each function why it is in, what it uses, and what to check by hand", NULL },
 		{ "allow-table", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->tables,
 		  "The read-only table NAME may change: nobody keeps its address", "NAME" },
+		{ "ignore-init", 0, 0, G_OPTION_ARG_NONE, &o->ignore_init,
+		  "Leave out changes of start-up and exit code and of module parameters", NULL },
 		{ "skeleton", 0, 0, G_OPTION_ARG_FILENAME, &o->skeleton,
 		  "Where a variable's initial value changes: write callbacks that set it to FILE", "FILE" },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &o->json, "Print the result as JSON", NULL },
@@ -121,6 +123,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.allow_layout = o.allow_layout,
 		.allow_signature = o.allow_signature,
 		.keep = o.keep,
+		.ignore_init = o.ignore_init,
 		.skeleton = o.skeleton,
 		.explain = o.explain,
 		.allow_scripts = o.allow_scripts,

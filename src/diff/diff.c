@@ -27,6 +27,7 @@ static void refusal_free(gpointer data)
 	g_free(refusal->name);
 	g_free(refusal->why);
 	g_free(refusal->skeleton);
+	g_free(refusal->startup);
 	g_free(refusal);
 }
 
@@ -221,7 +222,7 @@ static void list_item(KmDiff *diff, KmItem *item)
 	change->original = item->status == KM_REMOVED ? item->symbol : item->twin ? item->twin->symbol : NULL;
 	change->patched = item->status == KM_REMOVED ? NULL : item->symbol;
 	change->reasons = g_ptr_array_ref(item->reasons);
-	change->init = km_item_is_init(item);
+	change->init = km_item_is_init(item) || km_item_is_exit(item);
 	g_ptr_array_add(function ? diff->functions : diff->data, change);
 }
 

@@ -17,7 +17,7 @@ typedef struct {
 	KmSymbol *original;	/* NULL for new */
 	KmSymbol *patched;	/* NULL for removed */
 	GPtrArray *reasons;	/* of char*: "its own code: 12 bytes from +0x40", "calls new function foo", "bug table entry" */
-	gboolean init;		/* lives in an init section */
+	gboolean init;		/* start-up or exit code or data: never part of a live patch */
 	char *carried_for;	/* replaced only because this callee has no entry of its own; else NULL */
 } KmChange;
 
@@ -25,6 +25,7 @@ typedef struct {
 	char *name;
 	char *why;		/* with the place and what to do */
 	char *skeleton;		/* C text of callbacks that do it, to add to the source file; NULL: none */
+	char *startup;		/* "changed __init code": it can be left out, for the kernel or module has started; NULL: no such thing */
 } KmRefusal;
 
 typedef struct {
@@ -48,6 +49,13 @@ KmDiff *km_diff_new_allowing(KmObject *original, KmObject *patched, gboolean lin
 			     GError **error);
 void km_diff_free(KmDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
+
+/*
+ * Leave out what only counts when the kernel or a module starts or leaves (changed or new __init and __exit code, its data, module
+ * parameters): no longer listed nor refused, but told in diff->ignored. Refused instead is new data that start-up code would set and
+ * run-time code uses, unless callbacks can set it (has_callbacks).
+ */
+void km_diff_leave_out_startup(KmDiff *diff, gboolean has_callbacks);
 
 /* No function and no data differ. */
 gboolean km_diff_empty(const KmDiff *diff);

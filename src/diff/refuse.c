@@ -5,7 +5,7 @@
 
 #include "diff/skeleton.h"
 
-static void G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const char *format, ...)
+static KmRefusal *G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -14,6 +14,7 @@ static void G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const cha
 	refusal->why = g_strdup_vprintf(format, args);
 	va_end(args);
 	g_ptr_array_add(diff->refused, refusal);
+	return refusal;
 }
 
 static const char *first_reason(const KmItem *item)
@@ -28,14 +29,19 @@ static const char *last_reason(const KmItem *item)
 
 static void judge_function(KmDiff *diff, const KmItem *item)
 {
+	const char *how = item->status == KM_NEW ? "new" : "changed";
 	if (km_item_is_init(item))
-		refuse(diff, item->name, "%s: %s __init code, which has run and is gone (%s); %s", item->section->name,
-		       item->status == KM_NEW ? "new" : "changed", first_reason(item),
-		       "do what it would do from a pre-patch callback, or leave it out of the patch");
+		refuse(diff, item->name,
+		       "%s: %s __init code, which has run and is gone (%s); do what it would do from a pre-patch "
+		       "callback and leave it out of the patch, or have it left out with --ignore-init",
+		       item->section->name, how, first_reason(item))
+			->startup = g_strdup_printf("%s __init code", how);
 	else if (km_item_is_exit(item))
 		refuse(diff, item->name,
-		       "%s: %s __exit code, which never runs in a live patch (%s); leave it out of the patch",
-		       item->section->name, item->status == KM_NEW ? "new" : "changed", first_reason(item));
+		       "%s: %s __exit code, which never runs in a live patch (%s); leave it out of the patch, or have "
+		       "it left out with --ignore-init",
+		       item->section->name, how, first_reason(item))
+			->startup = g_strdup_printf("%s __exit code", how);
 }
 
 static const char *data_section(const KmItem *item)
@@ -48,21 +54,22 @@ static void refuse_value(KmDiff *diff, const KmItem *item, const char *section)
 {
 	char *skeleton = km_skeleton(item);
 	refuse(diff, item->name,
-	       "%s: data changed (%s), but the running kernel has its own copy in use; leave its definition as it is and set the "
-	       "new value from a pre-patch callback%s, or keep new members in a shadow variable",
-	       section, first_reason(item), skeleton ? " (--skeleton FILE writes one to start from)" : "");
-	((KmRefusal *)diff->refused->pdata[diff->refused->len - 1])->skeleton = skeleton;
+	       "%s: data changed (%s), but the running kernel has its own copy in use; leave its definition as it is "
+	       "and set the new value from a pre-patch callback%s, or keep new members in a shadow variable",
+	       section, first_reason(item), skeleton ? " (--skeleton FILE writes one to start from)" : "")
+		->skeleton = skeleton;
 }
 
 static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
 {
 	if (item->escape)
 		refuse(diff, item->name,
-		       "%s: read-only data changed (%s), and not only functions that can be replaced may use it: %s", section,
-		       first_reason(item), item->escape);
+		       "%s: read-only data changed (%s), and not only functions that can be replaced may use it: %s",
+		       section, first_reason(item), item->escape);
 	else if (item->moved)
-		refuse(diff, item->name, "%s (was %s): %s; make the changed functions use a new variable of another name",
-		       section, data_section(item->twin), last_reason(item));
+		refuse(diff, item->name,
+		       "%s (was %s): %s; make the changed functions use a new variable of another name", section,
+		       data_section(item->twin), last_reason(item));
 	else if (!km_item_is_writable(item))
 		refuse(diff, item->name,
 		       "%s: read-only data changed (%s), and code that is not patched would still see the old one; "
@@ -70,16 +77,27 @@ static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
 		       section, first_reason(item));
 	else if (item->size != item->twin->size)
 		refuse(diff, item->name,
-		       "%s: its size changes (%s), and the running kernel has room for the old one only; keep what is new in "
+		       "%s: its size changes (%s), and the running kernel has room for the old one only; keep what is "
+		       "new in "
 		       "another variable, or in a shadow variable of each object",
 		       section, first_reason(item));
 	else if (km_items_same_bytes(item->twin, item) && g_str_has_prefix(first_reason(item), "alignment"))
 		refuse(diff, item->name,
-		       "%s: its alignment changes (%s), and the running kernel's stays where it is; leave the alignment as it "
+		       "%s: its alignment changes (%s), and the running kernel's stays where it is; leave the "
+		       "alignment as it "
 		       "is, or use a new variable of another name",
 		       section, first_reason(item));
 	else
 		refuse_value(diff, item, section);
+}
+
+static void ignore(KmDiff *diff, const char *name, const char *why)
+{
+	char *text = g_strdup_printf("%s: %s", name, why);
+	if (g_ptr_array_find_with_equal_func(diff->ignored, text, g_str_equal, NULL))
+		g_free(text);
+	else
+		g_ptr_array_add(diff->ignored, text);
 }
 
 /*
@@ -89,29 +107,45 @@ static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
  */
 static void ignore_export(KmDiff *diff, const KmItem *item)
 {
-	char *text = g_strdup_printf("%s: an export differs: the running kernel's exports stay as they are, and code of this live "
-				     "patch does not need them",
-				     item->name);
-	if (g_ptr_array_find_with_equal_func(diff->ignored, text, g_str_equal, NULL))
-		g_free(text);
-	else
-		g_ptr_array_add(diff->ignored, text);
+	ignore(diff, item->name,
+	       "an export differs: the running kernel's exports stay as they are, and code of this live patch does not "
+	       "need "
+	       "them");
+}
+
+/* Aliases, descriptions, firmware: tools read them in the module's file, the loader once; no code of the kernel does later. */
+static void ignore_information(KmDiff *diff, const KmItem *item)
+{
+	ignore(diff, item->section->name,
+	       "module information (aliases, descriptions, names of firmware) differs: it was used when the module was "
+	       "loaded, and nothing reads it after");
+}
+
+static gboolean is_information(const KmSection *section)
+{
+	return !strcmp(section->name, ".modinfo");
 }
 
 static void judge_data(KmDiff *diff, const KmItem *item)
 {
-	const char *section = data_section(item);
+	const char *section = data_section(item), *how = item->status == KM_NEW ? "new" : "changed";
 	if (item->section && km_section_is_export(item->section))
 		ignore_export(diff, item);
+	else if (item->section && is_information(item->section))
+		ignore_information(diff, item);
 	else if (km_item_is_init(item) || km_item_is_exit(item))
 		refuse(diff, item->name,
-		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch",
-		       section, item->status == KM_NEW ? "new" : "changed");
+		       "%s: %s data of the start-up or exit code, which is no longer used; leave it out of the patch, "
+		       "or have "
+		       "it left out with --ignore-init",
+		       section, how)
+			->startup = g_strdup_printf("%s data of the start-up or exit code", how);
 	else if (!strcmp(section, "__param"))
 		refuse(diff, item->name,
 		       "%s: a module parameter %s, but parameters were read when the kernel or module started; "
-		       "leave it out of the patch",
-		       section, item->status == KM_NEW ? "is new" : "changed");
+		       "leave it out of the patch, or have it left out with --ignore-init",
+		       section, item->status == KM_NEW ? "is new" : "changed")
+			->startup = g_strdup_printf("%s module parameter", how);
 	else if (item->status == KM_CHANGED)
 		judge_changed(diff, item, section);
 }
@@ -152,21 +186,27 @@ static gboolean take_equal(KmComparison *comparison, const KmItem *wanted, GPtrA
 	return FALSE;
 }
 
+static gboolean is_startup(const KmItem *item)
+{
+	return km_item_is_init(item) || km_item_is_exit(item) || !strcmp(item->section->name, "__param");
+}
+
 static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GHashTable *seen)
 {
 	const char *name = item->section->name;
 	if (!g_hash_table_add(seen, (gpointer)name))
 		return;
-	if (km_section_is_export(item->section)) {
+	if (km_section_is_export(item->section))
 		ignore_export(diff, item);
-		return;
-	}
-	if (!strcmp(name, ".modinfo"))
+	else if (is_information(item->section))
+		ignore_information(diff, item);
+	else if (is_startup(item))
 		refuse(diff, name,
-		       "module information (parameters, aliases, licence) %s, but it was used when the module was "
-		       "loaded; "
-		       "leave that change out of the patch",
-		       how);
+		       "section %s %s, but it was used when the kernel or module started; leave that change out of the "
+		       "patch, "
+		       "or have it left out with --ignore-init",
+		       name, how)
+			->startup = g_strdup("a record of the start-up code");
 	else
 		refuse(diff, name,
 		       "section %s %s, and kmend does not know how to bring that into a running kernel; "

@@ -395,7 +395,8 @@ static gboolean work_units(State *s, GError **error)
 	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
-		    "nothing to patch: the code of all %u touched unit(s) stays the same", s->units->len);
+		    "nothing to patch: the code of all %u touched unit(s) stays the same%s", s->units->len,
+		    s->options->ignore_init ? ", but for what --ignore-init leaves out" : "");
 	return FALSE;
 }
 

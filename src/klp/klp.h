@@ -17,6 +17,7 @@ typedef struct {
 	gboolean allow_scripts; /* apply changes of makefiles beyond object lists: they can run commands on this machine */
 	gboolean explain; /* tell of each function why it is in, what it uses, and what to check by hand */
 	const char *const *allow_tables; /* changed read-only tables whose address, the author says, nobody keeps; NULL: none */
+	gboolean ignore_init; /* leave out what only counts when the kernel or a module starts or leaves */
 	const char *skeleton; /* where to write callbacks for refused changes of variables; NULL: nowhere */
 	const char *const *oot_sources; /* directories of out-of-tree modules; NULL-ended, or NULL */
 	const char *const *oot_modules; /* their .ko files, as they run */
@@ -47,7 +48,7 @@ typedef struct {
 	GPtrArray *added; /* of char*: new functions and data inside the module */
 	GPtrArray *callbacks; /* of KmCallbackInfo */
 	GArray *states; /* of KmState */
-	GPtrArray *notes; /* of char*: what the patch asks for without effect */
+	GPtrArray *notes; /* of char*: what the patch asks for without effect, and what was left out of it */
 	guint compared; /* functions of the originals proved equal to the running code */
 	guint references; /* livepatch relocations' distinct symbols */
 	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */

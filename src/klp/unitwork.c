@@ -66,6 +66,17 @@ static gboolean check_refusals(const KmUnitWork *work, const char *skeleton, GEr
 	return refused->len ? km_refuse(error, "%s", text->str) : TRUE;
 }
 
+/* What is left out is told whether somebody asks for explanations or not: the author answers for it. */
+static void leave_out_startup(KmUnitWork *work, GPtrArray *notes)
+{
+	const KmAuthor *author = work->author;
+	guint from = work->diff->ignored->len;
+	km_diff_leave_out_startup(work->diff, author->callbacks[KM_PRE_PATCH] || author->callbacks[KM_POST_PATCH]);
+	for (guint i = from; i < work->diff->ignored->len; i++)
+		g_ptr_array_add(notes, g_strdup_printf("%s: %s", work->unit->source,
+						       (const char *)work->diff->ignored->pdata[i]));
+}
+
 static gboolean is_overridden(const KmUnitWork *work, const char *name)
 {
 	const GPtrArray *names = km_match_overridden(work->match);
@@ -133,6 +144,8 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	if (!work->diff)
 		return NULL;
 	km_author_apply(work->author, work->diff, notes);
+	if (options->ignore_init)
+		leave_out_startup(work, notes);
 	if (!check_refusals(work, options->skeleton, error))
 		return NULL;
 	forget_overridden(work);

@@ -88,7 +88,8 @@ static const Case cases[] = {
 	  "int use(int); __attribute__((section(\".init.text\"))) int start(int x) { return use(x) + 2; }", "changed start", "", "start",
 	  "__init" },
 	{ "modinfo", NULL, "__attribute__((section(\".modinfo\"), used)) static const char info[] = \"a=b\";",
-	  "__attribute__((section(\".modinfo\"), used)) static const char info[] = \"a=c\";", "", "changed info", "info", NULL },
+	  "__attribute__((section(\".modinfo\"), used)) static const char info[] = \"a=c\";", "", "changed info", "",
+	  "module information" },
 	{ "parameter", NULL, "int v; extern int use(int); int f(void) { return use(v); }",
 	  "int v, w; __attribute__((section(\"__param\"), used)) static int *const row = &w; extern int use(int); "
 	  "int f(void) { return use(v + w); }",
