@@ -372,11 +372,53 @@ static gboolean make_way(const Job *job, const KmUnit *unit, GError **error)
 	return make_parent(path, error);
 }
 
+/* A touched file that the preprocessor took from the pristine source: its path in it, or NULL. Caller owns. */
+static char *unpatched_file(const Job *job, const char *rule)
+{
+	g_auto(GStrv) words = g_strsplit_set(rule, " \n", -1);
+	g_autofree char *above = g_strconcat(job->overlay->source, "/", NULL);
+	for (char **word = words; *word; word++) {
+		char *real = **word == '/' ? realpath(*word, NULL) : NULL;
+		const char *path = real && g_str_has_prefix(real, above) ? real + strlen(above) : NULL;
+		char *found = NULL;
+		for (guint i = 0; path && !found && i < job->overlay->files->len; i++)
+			if (!strcmp(((const KmTouched *)job->overlay->files->pdata[i])->path, path))
+				found = g_strdup(path);
+		free(real);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/*
+ * Files beside an out-of-tree source are not in the farm, and may lead back into the pristine source by "..": then half of a patch
+ * would be missing.
+ */
+static gboolean check_farm_used(Job *job, const KmUnit *unit, GError **error)
+{
+	static const char *const flags[] = { "-M", "-MT", "unit", NULL };
+	if (!unit->external || !is_in_farm(job, TRUE))
+		return TRUE;
+	g_autofree char *output = output_path(job, "patched", unit, ".d"), *rule = NULL, *path = NULL;
+	g_autoptr(GError) local = NULL;
+	if (!compile_with(job, unit, TRUE, flags, output, error))
+		return FALSE;
+	if (!g_file_get_contents(output, &rule, NULL, &local))
+		return km_fail(error, "cannot read %s: %s", output, local->message);
+	path = unpatched_file(job, rule);
+	return !path ||
+	       km_refuse(error,
+			 "%s includes %s, which the patch changes, by way of a file outside %s: kmend cannot follow it "
+			 "there; give the directory above as the source",
+			 unit->source, path, job->overlay->source);
+}
+
 static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *patched = output_path(job, "patched", unit, ".o");
 	g_autofree char *listing = output_path(job, "patched", unit, ".s");
-	gboolean ok = make_parent(patched, error) && make_way(job, unit, error) &&
+	gboolean ok = make_parent(patched, error) && make_way(job, unit, error) && check_farm_used(job, unit, error) &&
 		      compile(job, unit, TRUE, "-S", listing, error) &&
 		      assemble_sectioned(job, unit, TRUE, listing, patched, error);
 	if (!ok)

@@ -19,17 +19,8 @@
 #define MAX_FILES 200000
 /* An object to get kbuild going with; it need not exist. */
 #define ANY_OBJECT "kmend-any.o"
-
-void km_external_free(KmExternal *external)
-{
-	if (!external)
-		return;
-	g_clear_pointer(&external->kbuild, km_kbuild_free);
-	g_free(external->source);
-	g_free(external->root);
-	g_free(external->cwd);
-	g_free(external);
-}
+/* Beside the way to the source: what kbuild is told besides its makefiles. */
+#define OWN_DIR ".kmend-kbuild"
 
 static gboolean make_link(const char *target, const char *link, GError **error)
 {
@@ -78,8 +69,7 @@ static gboolean mirror(const char *from, const char *to, guint depth, guint *fil
 	return TRUE;
 }
 
-/* The way from "/" to source, once more below root. */
-static gboolean make_way(const char *root, const char *source, GError **error)
+gboolean km_external_make_way(const char *root, const char *source, GError **error)
 {
 	g_auto(GStrv) parts = g_strsplit(source + 1, "/", -1);
 	g_autofree char *there = g_strdup("/");
@@ -110,56 +100,32 @@ static gboolean check_source(const char *source, GError **error)
 				  source);
 }
 
-static char *without_root(const KmExternal *external, const char *word)
+KmKbuild *km_external_new(KmKernel *kernel, const char *source, const char *dir, GError **error)
 {
-	g_auto(GStrv) parts = g_strsplit(word, external->root, -1);
-	return g_strjoinv("", parts);
-}
-
-KmExternal *km_external_new(KmKernel *kernel, const char *source, const char *dir, GError **error)
-{
-	g_autoptr(KmExternal) external = g_new0(KmExternal, 1);
 	guint files = 0;
-	external->source = g_strdup(source);
-	external->root = g_canonicalize_filename(dir, NULL);
-	g_autofree char *place = g_strconcat(external->root, source, NULL);
-	if (!check_source(source, error) || !make_way(external->root, source, error) ||
+	g_autofree char *root = g_canonicalize_filename(dir, NULL);
+	g_autofree char *place = g_strconcat(root, source, NULL);
+	if (!check_source(source, error) || !km_external_make_way(root, source, error) ||
 	    !mirror(source, place, 0, &files, error))
 		return NULL;
-	external->kbuild = km_kbuild_new_external(kernel, place, ANY_OBJECT, error);
-	if (!external->kbuild) {
+	g_autoptr(KmKbuild) kbuild = km_kbuild_new_external(kernel, place, ANY_OBJECT, error);
+	if (!kbuild) {
 		g_prefix_error(error, "out-of-tree source %s: ", source);
 		return NULL;
 	}
-	external->cwd = without_root(external, external->kbuild->cwd);
-	return g_steal_pointer(&external);
+	kbuild->dir = g_build_filename(root, OWN_DIR, NULL);
+	kbuild->root = g_steal_pointer(&root);
+	kbuild->outside = g_strdup(source);
+	return km_make_dirs(kbuild->dir, error) ? g_steal_pointer(&kbuild) : NULL;
 }
 
-static void replace(const KmExternal *external, char **word)
+KmKbuild *km_external_over(const KmKbuild *kbuild, const char *farm, const char *dir)
 {
-	char *changed = without_root(external, *word);
-	g_free(*word);
-	*word = changed;
-}
-
-static void localize(const KmExternal *external, KmRecipe *recipe)
-{
-	for (char **word = recipe->argv; *word; word++)
-		replace(external, word);
-	replace(external, &recipe->source);
-	replace(external, &recipe->dir);
-	replace(external, &recipe->object);
-	gsize length = strlen(external->source);
-	if (g_str_has_prefix(recipe->object, external->source) && recipe->object[length] == '/')
-		memmove(recipe->object, recipe->object + length + 1, strlen(recipe->object + length + 1) + 1);
-}
-
-GPtrArray *km_external_recipes(KmExternal *external, const char *const *objects, GError **error)
-{
-	GPtrArray *recipes = km_kbuild_recipes(external->kbuild, objects, error);
-	for (guint i = 0; recipes && i < recipes->len; i++)
-		localize(external, recipes->pdata[i]);
-	return recipes;
+	g_autofree char *from = g_strconcat(kbuild->root, kbuild->outside, NULL);
+	KmKbuild *over = km_kbuild_over(kbuild, from, farm, dir);
+	over->outside = g_strdup(kbuild->outside);
+	over->root = g_strndup(farm, strlen(farm) - strlen(kbuild->outside));
+	return over;
 }
 
 /* The text that ends (with its NUL) in ending and begins with '/', found in data; NULL when there is none. */

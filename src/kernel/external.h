@@ -4,25 +4,21 @@
 
 #include "kernel/kbuild.h"
 
-/* kbuild of one out-of-tree source, ready to be asked. */
-typedef struct {
-	KmKbuild *kbuild;
-	char *source; /* real path of the directory */
-	char *root; /* what stands before source in kbuild's eyes */
-	char *cwd; /* where its compilers run */
-} KmExternal;
-
-void km_external_free(KmExternal *external);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmExternal, km_external_free)
-
 /*
  * Open kbuild for the directory source (a real path). dir exists, empty, the caller's: kbuild works there, on links, because even
- * a dry run puts trial files into the directory of the module. The makefiles of source are run, as by any make.
+ * a dry run puts trial files into the directory of the module. The makefiles of source are run, as by any make. Objects are
+ * relative to source, and the commands name the files of source.
  */
-KmExternal *km_external_new(KmKernel *kernel, const char *source, const char *dir, GError **error);
+KmKbuild *km_external_new(KmKernel *kernel, const char *source, const char *dir, GError **error);
 
-/* Like km_kbuild_recipes(); objects and recipes are relative to source, and the commands name the files of source. */
-GPtrArray *km_external_recipes(KmExternal *external, const char *const *objects, GError **error);
+/*
+ * The same kbuild over a farm (see farm.h) whose path is some root with that of source behind it: it reads the farm's makefiles, and
+ * works in it. dir: for what it needs itself, empty, the caller's. The commands name the files of source all the same.
+ */
+KmKbuild *km_external_over(const KmKbuild *kbuild, const char *farm, const char *dir);
+
+/* Below root, the way from "/" to source: real directories, and links to all that lies beside it; not source itself. */
+gboolean km_external_make_way(const char *root, const char *source, GError **error);
 
 /*
  * Where the module was compiled, with a '/' at the end, as far as a __FILE__ of this source in it tells; NULL when

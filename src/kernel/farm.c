@@ -43,6 +43,8 @@ static gboolean contains_below(GHashTable *paths, const char *dir)
 static gboolean is_foreign(const Planter *p, const char *name)
 {
 	static const char *const top[] = { "Documentation", "LICENSES", "scripts", "tools" };
+	if (!p->farm->arch)
+		return FALSE;
 	gboolean foreign = !strcmp(p->path->str, "arch/") && strcmp(name, p->farm->arch);
 	for (gsize i = 0; !p->path->len && i < G_N_ELEMENTS(top); i++)
 		foreign |= !strcmp(name, top[i]);
@@ -70,14 +72,15 @@ static unsigned char entry_type(int from, const struct dirent *entry)
 }
 
 /* A link of the tree that leads to another place in it must lead there in the farm too. */
-static gboolean copy_link(int from, int to, const char *name)
+static gboolean copy_link(const Planter *p, int from, int to, const char *name)
 {
 	char target[PATH_MAX];
 	ssize_t size = readlinkat(from, name, target, sizeof(target) - 1);
 	if (size < 0)
 		return FALSE;
 	target[size] = '\0';
-	return !symlinkat(target, to, name) || errno == EEXIST;
+	g_autofree char *mapped = km_farm_map(target, p->farm->source, p->farm->dir);
+	return !symlinkat(*target == '/' ? mapped : target, to, name) || errno == EEXIST;
 }
 
 static gboolean plant_file(const Planter *p, int to, const char *name)
@@ -120,7 +123,7 @@ static gboolean plant_entry(Planter *p, int from, int to, const struct dirent *e
 		return TRUE;
 	unsigned char type = entry_type(from, entry);
 	if (type == DT_LNK)
-		return copy_link(from, to, name);
+		return copy_link(p, from, to, name);
 	return type == DT_DIR && !is_foreign(p, name) ? descend(p, from, to, name) : plant_file(p, to, name);
 }
 

@@ -11,7 +11,8 @@
 typedef struct {
 	const char *source; /* pristine tree, absolute */
 	const char *dir; /* the farm: exists, holds nothing but touched files under their paths */
-	const char *arch; /* directory below arch/ of the kernel */
+	const char
+		*arch; /* directory below arch/ of the kernel; NULL: an out-of-tree source, of which all can matter */
 	GHashTable *touched; /* set of paths relative to the tree: no link is made for these, whether they are there or not */
 } KmFarm;
 

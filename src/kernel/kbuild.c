@@ -67,6 +67,8 @@ void km_kbuild_free(KmKbuild *kbuild)
 	g_strfreev(kbuild->args);
 	g_strfreev(kbuild->env);
 	g_free(kbuild->prefix);
+	g_free(kbuild->outside);
+	g_free(kbuild->root);
 	g_free(kbuild);
 }
 
@@ -370,19 +372,67 @@ KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *
 	return g_steal_pointer(&kbuild);
 }
 
-KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *farm, const char *dir)
+KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *from, const char *farm, const char *dir)
 {
 	KmKbuild *over = g_new0(KmKbuild, 1);
-	over->source = g_strdup(farm);
-	over->build = km_farm_map(kbuild->build, kbuild->source, farm);
-	over->cwd = km_farm_map(kbuild->cwd, kbuild->source, farm);
-	over->args = km_farm_map_command(kbuild->args, kbuild->source, farm);
-	over->env = km_farm_map_command(kbuild->env, kbuild->source, farm);
-	over->prefix = g_strdup(kbuild->prefix);
+	over->source = km_farm_map(kbuild->source, from, farm);
+	over->build = km_farm_map(kbuild->build, from, farm);
+	over->cwd = km_farm_map(kbuild->cwd, from, farm);
+	over->args = km_farm_map_command(kbuild->args, from, farm);
+	over->env = km_farm_map_command(kbuild->env, from, farm);
+	over->prefix = km_farm_map(kbuild->prefix, from, farm);
 	over->dir = g_strdup(dir);
 	over->key = g_strconcat(kbuild->key, "farm ", farm, "\n", NULL);
 	return over;
 }
+
+/* ---- answers about an out-of-tree source: in words of where it really lies ---- */
+
+static char *without(const char *word, const char *part)
+{
+	g_auto(GStrv) parts = g_strsplit(word, part, -1);
+	return g_strjoinv("", parts);
+}
+
+static void take_away(char **word, const char *part)
+{
+	char *changed = without(*word, part);
+	g_free(*word);
+	*word = changed;
+}
+
+char *km_kbuild_compiler_dir(const KmKbuild *kbuild)
+{
+	return kbuild->root ? without(kbuild->cwd, kbuild->root) : g_strdup(kbuild->cwd);
+}
+
+static void localize(const KmKbuild *kbuild, KmRecipe *recipe)
+{
+	if (!kbuild->root)
+		return;
+	for (char **word = recipe->argv; *word; word++)
+		take_away(word, kbuild->root);
+	take_away(&recipe->source, kbuild->root);
+	take_away(&recipe->dir, kbuild->root);
+	take_away(&recipe->object, kbuild->root);
+	gsize length = strlen(kbuild->outside);
+	if (g_str_has_prefix(recipe->object, kbuild->outside) && recipe->object[length] == '/')
+		memmove(recipe->object, recipe->object + length + 1, strlen(recipe->object + length + 1) + 1);
+}
+
+/* The directory whose makefiles are read, as kbuild names it. Caller owns. */
+static char *place(const KmKbuild *kbuild)
+{
+	return kbuild->outside ? g_strconcat(kbuild->root, kbuild->outside, NULL) : g_strdup(kbuild->source);
+}
+
+/* An answer about a directory that comes and goes must not be remembered. */
+static gboolean remembers(const KmKbuild *kbuild)
+{
+	return kbuild->dir && !kbuild->outside;
+}
+
+/* ---- recipes ---- */
 
 static char *memory_name(const char *object)
 {
@@ -497,31 +547,41 @@ char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error)
 	if (!result)
 		return NULL;
 	if (!strstr(result->output, KM_KBUILD_LIST " "))
-		return km_fail_null(error, "kbuild of %s does not tell its objects: %.400s", kbuild->source,
-				    g_strstrip(result->errors));
-	return g_steal_pointer(&result->output);
+		return km_fail_null(error, "kbuild of %s does not tell its objects: %.400s",
+				    kbuild->outside ? kbuild->outside : kbuild->source, g_strstrip(result->errors));
+	if (!kbuild->outside)
+		return g_steal_pointer(&result->output);
+	g_autofree char *dir = place(kbuild), *above = g_strconcat(dir, "/", NULL);
+	return without(result->output, above);
 }
 
 /* Ask for all of missing in one dry run and add what is found to answers. stay: see replay_dry(). */
 static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, const char *stay, GPtrArray *answers, GError **error)
 {
-	g_ptr_array_add(missing, (char *)PROBE_OBJECT);
+	gboolean probe = remembers(kbuild);
+	if (probe)
+		g_ptr_array_add(missing, (char *)PROBE_OBJECT);
 	g_autoptr(KmRunResult) result = replay_dry(kbuild, missing, stay, error);
-	g_ptr_array_set_size(missing, (gint)missing->len - 1);
+	g_ptr_array_set_size(missing, (gint)(missing->len - probe));
 	if (!result)
 		return FALSE;
 	g_autoptr(GPtrArray) recipes = km_recipes_parse(result->output);
 	/* Without the probe a missing answer would say nothing about the object. */
-	if (kbuild->dir && !best_recipe(kbuild, recipes, PROBE_OBJECT))
+	if (probe && !best_recipe(kbuild, recipes, PROBE_OBJECT))
 		return km_fail(error, "kbuild of %s gives no compile commands: %.400s", kbuild->source,
 			       g_strstrip(result->errors));
+	if (kbuild->outside && !recipes->len && result->status)
+		return km_refuse(error, "%s: its makefiles do not work with this kernel's kbuild: %.400s",
+				 kbuild->outside, g_strstrip(result->errors));
 	for (guint i = 0; i < missing->len; i++) {
 		const KmRecipe *recipe = best_recipe(kbuild, recipes, missing->pdata[i]);
 		if (!recipe)
 			continue;
-		if (kbuild->dir)
+		if (remembers(kbuild))
 			remember_recipe(kbuild, recipe);
-		g_ptr_array_add(answers, steal_recipe(recipes, recipe));
+		KmRecipe *answer = steal_recipe(recipes, recipe);
+		localize(kbuild, answer);
+		g_ptr_array_add(answers, answer);
 	}
 	return TRUE;
 }
@@ -530,8 +590,9 @@ static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, const char *stay, GPtr
 static gboolean is_mentioned(const KmKbuild *kbuild, const char *dir, const char *name)
 {
 	static const char *const makefiles[] = { "Kbuild", "Makefile" };
+	g_autofree char *top = place(kbuild);
 	for (gsize i = 0; i < G_N_ELEMENTS(makefiles); i++) {
-		g_autofree char *path = g_build_filename(kbuild->source, dir, makefiles[i], NULL);
+		g_autofree char *path = g_build_filename(top, dir, makefiles[i], NULL);
 		g_autofree char *text = NULL;
 		if (g_file_get_contents(path, &text, NULL, NULL) && strstr(text, name))
 			return TRUE;
@@ -555,16 +616,18 @@ static gboolean ask_above(KmKbuild *kbuild, const char *object, GPtrArray *answe
 {
 	g_autoptr(GPtrArray) one = g_ptr_array_new();
 	g_ptr_array_add(one, (char *)object);
-	g_autofree char *dir = g_path_get_dirname(object);
-	while (strchr(dir, '/')) {
+	g_autofree char *top = place(kbuild), *dir = g_path_get_dirname(object);
+	/* The kernel's top makefile lists no objects. */
+	while (strchr(dir, '/') || (kbuild->outside && strcmp(dir, "."))) {
 		char *above = g_path_get_dirname(dir);
 		g_free(dir);
 		dir = above;
-		const char *name = object + strlen(dir) + 1;
+		const char *name = strcmp(dir, ".") ? object + strlen(dir) + 1 : object;
 		if (!is_mentioned(kbuild, dir, name))
 			continue;
+		g_autofree char *there = strcmp(dir, ".") ? g_build_filename(top, dir, NULL) : g_strdup(top);
 		g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)km_recipe_free);
-		if (!ask(kbuild, one, dir, found, error))
+		if (!ask(kbuild, one, kbuild->outside ? there : dir, found, error))
 			return FALSE;
 		KmRecipe *recipe = find_recipe(found, object);
 		if (!recipe || !(recipe->builtin || recipe->module))
@@ -583,7 +646,7 @@ GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GErro
 	g_autoptr(GPtrArray) answers = g_ptr_array_new_with_free_func((GDestroyNotify)km_recipe_free);
 	g_autoptr(GPtrArray) missing = g_ptr_array_new();
 	for (const char *const *object = objects; *object; object++) {
-		KmRecipe *recipe = kbuild->dir ? recall_recipe(kbuild, *object) : NULL;
+		KmRecipe *recipe = remembers(kbuild) ? recall_recipe(kbuild, *object) : NULL;
 		g_ptr_array_add(recipe ? answers : missing, recipe ? (gpointer)recipe : (gpointer)*object);
 	}
 	if (missing->len && !ask(kbuild, missing, NULL, answers, error))

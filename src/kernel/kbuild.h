@@ -17,6 +17,9 @@ typedef struct {
 	char **args; /* its arguments, without the targets */
 	char **env; /* its environment, "NAME=value" */
 	char *prefix; /* what kbuild puts before a target: "./", "", or an external module's directory */
+	/* Of an out-of-tree source (external.h), else NULL. */
+	char *outside; /* its directory; objects are relative to it */
+	char *root; /* what stands before outside in kbuild's eyes, and is taken away in its answers */
 } KmKbuild;
 
 void km_kbuild_free(KmKbuild *kbuild);
@@ -30,10 +33,13 @@ KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error);
 KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *target, GError **error);
 
 /*
- * The same kbuild over farm, a tree that stands for kbuild's source (see farm.h): it reads the farm's makefiles. dir: a directory
- * for what it remembers, empty, the caller's. Only for questions: nothing is ever made with it.
+ * The same kbuild over farm, a tree that stands for the tree from (kbuild's source; see farm.h): it reads the farm's makefiles. dir:
+ * a directory for what it remembers, empty, the caller's. Only for questions: nothing is ever made with it.
  */
-KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *farm, const char *dir);
+KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *from, const char *farm, const char *dir);
+
+/* Where kbuild's compilers run, in words of the pristine trees. Caller owns. */
+char *km_kbuild_compiler_dir(const KmKbuild *kbuild);
 
 /*
  * The recipes of these objects, in one dry run, remembered from earlier times where possible. Objects that kbuild has no
@@ -45,7 +51,10 @@ GPtrArray *km_kbuild_recipes(KmKbuild *kbuild, const char *const *objects, GErro
 /* Asked for as DIR/KM_KBUILD_LIST, a directory prints a line that begins with this word: all objects its makefile lists. */
 #define KM_KBUILD_LIST "kmend-list"
 
-/* What kbuild prints when asked for targets of that kind. Those of directories that it does not visit print nothing. */
+/*
+ * What kbuild prints when asked for targets of that kind; objects of an out-of-tree source are relative to it. Those of
+ * directories that it does not visit print nothing.
+ */
 char *km_kbuild_lists(KmKbuild *kbuild, GPtrArray *targets, GError **error);
 
 /* An answer kept under a file name: a new reference, NULL when there is none or what it depends on has changed. */

@@ -16,47 +16,56 @@ static const struct {
 	const char *pattern;
 	KmFileKind kind;
 	const char *why;
+	enum { ANYWHERE, INSIDE, OUTSIDE } where; /* in the kernel's tree only; in an out-of-tree source only */
 } rows[] = {
-	{ "Documentation/*", KM_FILE_PROSE, NULL },
-	{ "tools/testing/*", KM_FILE_PROSE, NULL },
-	{ "LICENSES/*", KM_FILE_PROSE, NULL },
-	{ "MAINTAINERS", KM_FILE_PROSE, NULL },
-	{ "CREDITS", KM_FILE_PROSE, NULL },
-	{ ".mailmap", KM_FILE_PROSE, NULL },
-	{ "*.rst", KM_FILE_PROSE, NULL },
-	{ "*/.gitignore", KM_FILE_PROSE, NULL },
-	{ "scripts/*", KM_FILE_REFUSED, TOOL },
-	{ "*.lds", KM_FILE_REFUSED, LAYOUT },
-	{ "*.lds.S", KM_FILE_REFUSED, LAYOUT },
-	{ "*.S", KM_FILE_REFUSED, ASSEMBLY },
-	{ "*.s", KM_FILE_REFUSED, ASSEMBLY },
-	{ "*.rs", KM_FILE_REFUSED, "Rust: only C can be live patched; take it out of the patch" },
-	{ "*.dts", KM_FILE_REFUSED, DEVICES },
-	{ "*.dtsi", KM_FILE_REFUSED, DEVICES },
-	{ "*.dtso", KM_FILE_REFUSED, DEVICES },
-	{ "kernel/bounds.c", KM_FILE_REFUSED, GENERATES },
-	{ "*/asm-offsets*.c", KM_FILE_REFUSED, GENERATES },
-	{ "*.tbl", KM_FILE_REFUSED, GENERATES },
-	{ "*.bc", KM_FILE_REFUSED, GENERATES },
-	{ "*/Makefile*", KM_FILE_MAKEFILE, NULL },
-	{ "*/Kbuild*", KM_FILE_MAKEFILE, NULL },
-	{ "Makefile*", KM_FILE_MAKEFILE, NULL },
-	{ "Kbuild*", KM_FILE_MAKEFILE, NULL },
-	{ "*.mk", KM_FILE_MAKEFILE, NULL },
-	{ "*/Kconfig*", KM_FILE_KCONFIG, NULL },
-	{ "Kconfig*", KM_FILE_KCONFIG, NULL },
-	{ "*.c", KM_FILE_C, NULL },
-	{ "*.h", KM_FILE_HEADER, NULL },
-	{ "*.inc", KM_FILE_HEADER, NULL },
-	{ "*.def", KM_FILE_HEADER, NULL },
+	{ "Documentation/*", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "tools/testing/*", KM_FILE_PROSE, NULL, INSIDE },
+	{ "LICENSES/*", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "MAINTAINERS", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "CREDITS", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ ".mailmap", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "*.rst", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "*/.gitignore", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ ".gitignore", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "*.md", KM_FILE_PROSE, NULL, ANYWHERE },
+	{ "*.txt", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "README*", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "*/README*", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "ChangeLog*", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "debian/*", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "dkms.conf", KM_FILE_PROSE, NULL, OUTSIDE },
+	{ "scripts/*", KM_FILE_REFUSED, TOOL, INSIDE },
+	{ "*.lds", KM_FILE_REFUSED, LAYOUT, ANYWHERE },
+	{ "*.lds.S", KM_FILE_REFUSED, LAYOUT, ANYWHERE },
+	{ "*.S", KM_FILE_REFUSED, ASSEMBLY, ANYWHERE },
+	{ "*.s", KM_FILE_REFUSED, ASSEMBLY, ANYWHERE },
+	{ "*.rs", KM_FILE_REFUSED, "Rust: only C can be live patched; take it out of the patch", ANYWHERE },
+	{ "*.dts", KM_FILE_REFUSED, DEVICES, ANYWHERE },
+	{ "*.dtsi", KM_FILE_REFUSED, DEVICES, ANYWHERE },
+	{ "*.dtso", KM_FILE_REFUSED, DEVICES, ANYWHERE },
+	{ "kernel/bounds.c", KM_FILE_REFUSED, GENERATES, INSIDE },
+	{ "*/asm-offsets*.c", KM_FILE_REFUSED, GENERATES, INSIDE },
+	{ "*.tbl", KM_FILE_REFUSED, GENERATES, ANYWHERE },
+	{ "*.bc", KM_FILE_REFUSED, GENERATES, ANYWHERE },
+	{ "*/Makefile*", KM_FILE_MAKEFILE, NULL, ANYWHERE },
+	{ "*/Kbuild*", KM_FILE_MAKEFILE, NULL, ANYWHERE },
+	{ "Makefile*", KM_FILE_MAKEFILE, NULL, ANYWHERE },
+	{ "Kbuild*", KM_FILE_MAKEFILE, NULL, ANYWHERE },
+	{ "*.mk", KM_FILE_MAKEFILE, NULL, ANYWHERE },
+	{ "*/Kconfig*", KM_FILE_KCONFIG, NULL, ANYWHERE },
+	{ "Kconfig*", KM_FILE_KCONFIG, NULL, ANYWHERE },
+	{ "*.c", KM_FILE_C, NULL, ANYWHERE },
+	{ "*.h", KM_FILE_HEADER, NULL, ANYWHERE },
+	{ "*.inc", KM_FILE_HEADER, NULL, ANYWHERE },
+	{ "*.def", KM_FILE_HEADER, NULL, ANYWHERE },
 	/* What else lies there are programs of their own. */
-	{ "tools/*", KM_FILE_PROSE, NULL },
+	{ "tools/*", KM_FILE_PROSE, NULL, INSIDE },
 };
 
-KmFileKind km_file_kind(const char *path, const char **why)
+KmFileKind km_file_kind(const char *path, gboolean outside, const char **why)
 {
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-		if (fnmatch(rows[i].pattern, path, 0))
+		if (rows[i].where == (outside ? INSIDE : OUTSIDE) || fnmatch(rows[i].pattern, path, 0))
 			continue;
 		*why = rows[i].why;
 		return rows[i].kind;

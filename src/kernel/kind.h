@@ -14,4 +14,4 @@ typedef enum {
 } KmFileKind;
 
 /* *why: for KM_FILE_REFUSED what it is and what to do instead ("assembly: ..."). Not owned. */
-KmFileKind km_file_kind(const char *path, const char **why);
+KmFileKind km_file_kind(const char *path, gboolean outside, const char **why);

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "kernel/external.h"
 #include "kernel/farm.h"
 #include "kernel/kind.h"
 #include "kernel/patch-file.h"
@@ -44,10 +45,10 @@ void km_overlay_free(KmOverlay *overlay)
 	g_free(overlay);
 }
 
-gboolean km_patch_is_prose(const char *path)
+gboolean km_patch_is_prose(const char *path, gboolean outside)
 {
 	const char *why;
-	return km_file_kind(path, &why) == KM_FILE_PROSE;
+	return km_file_kind(path, outside, &why) == KM_FILE_PROSE;
 }
 
 /* The reason why a part of a patch cannot be taken, or FALSE in *error. */
@@ -246,7 +247,7 @@ static gboolean settle_file(KmTouched *touched, const char *patch, const KmPatch
 static gboolean add_file(KmOverlay *overlay, const char *patch, const KmPatchFile *file, GError **error)
 {
 	const char *why = NULL;
-	KmFileKind kind = km_file_kind(file->path, &why);
+	KmFileKind kind = km_file_kind(file->path, overlay->outside, &why);
 	if (kind == KM_FILE_PROSE)
 		return TRUE;
 	if (!check_kind(patch, file, kind, why, error) || !check_state(overlay, patch, file, error))
@@ -300,8 +301,8 @@ static gboolean is_for_all(const char *path)
 }
 
 /* *same is set when nothing that is built changes. */
-static gboolean judge_script(const KmTouched *touched, const char *original, const char *patched, gboolean allowed,
-			     gboolean *same, GError **error)
+static gboolean judge_script(const KmOverlay *overlay, const KmTouched *touched, const char *original,
+			     const char *patched, gboolean *same, GError **error)
 {
 	g_autofree char *base = g_path_get_basename(touched->path);
 	g_autofree char *line = NULL;
@@ -311,13 +312,13 @@ static gboolean judge_script(const KmTouched *touched, const char *original, con
 	*same = change == KM_SCRIPT_SAME;
 	if (*same)
 		return TRUE;
-	if (!kconfig && is_for_all(touched->path))
+	if (!kconfig && !overlay->outside && is_for_all(touched->path))
 		return km_refuse(
 			error,
 			"%s: %s changes (%s): it rules over everything the running kernel was built from; take it "
 			"out of the patch",
 			touched->patch, touched->path, line ? line : "object lists");
-	if (change == KM_SCRIPT_LISTS || (allowed && !kconfig))
+	if (change == KM_SCRIPT_LISTS || (overlay->allow_scripts && !kconfig))
 		return TRUE;
 	return refuse_script(touched, line, error);
 }
@@ -346,8 +347,7 @@ static gboolean finish_file(const KmOverlay *overlay, KmTouched *touched, gboole
 	if (!patched)
 		return FALSE;
 	*same = !touched->is_new && !strcmp(original, patched);
-	if (!*same && touched->is_makefile &&
-	    !judge_script(touched, original, patched, overlay->allow_scripts, same, error))
+	if (!*same && touched->is_makefile && !judge_script(overlay, touched, original, patched, same, error))
 		return FALSE;
 	if (*same || touched->is_makefile || touched->is_new)
 		return *same || write_compiled(touched, patched, error);
@@ -390,6 +390,20 @@ static gboolean link_touched(const KmOverlay *overlay, const KmTouched *touched,
 	return !symlink(touched->compiled, link) || km_fail(error, "cannot write %s: %s", link, g_strerror(errno));
 }
 
+/*
+ * What an out-of-tree source includes by "..", from beside it, must be found from the farm too: its whole path stands once more in
+ * the farm's directory.
+ */
+static gboolean place_farm(KmOverlay *overlay, GError **error)
+{
+	g_autofree char *root = realpath(overlay->farm_dir->path, NULL);
+	overlay->farm =
+		g_strconcat(root ? root : overlay->farm_dir->path, overlay->outside ? overlay->source : "", NULL);
+	return !overlay->outside ||
+	       (km_external_make_way(root ? root : overlay->farm_dir->path, overlay->source, error) &&
+		km_make_dirs(overlay->farm, error));
+}
+
 static gboolean plant_in(KmOverlay *overlay, const char *parent, const char *arch, GError **error)
 {
 	g_clear_pointer(&overlay->farm_dir, km_tempdir_free);
@@ -398,11 +412,15 @@ static gboolean plant_in(KmOverlay *overlay, const char *parent, const char *arc
 	overlay->farm_dir = km_tempdir_new(parent, "kmend-farm", error);
 	if (!overlay->farm_dir)
 		return FALSE;
-	overlay->farm = realpath(overlay->farm_dir->path, NULL);
+	if (!place_farm(overlay, error))
+		return FALSE;
 	g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
 	for (guint i = 0; i < overlay->files->len; i++)
 		g_hash_table_add(paths, ((KmTouched *)overlay->files->pdata[i])->path);
-	const KmFarm farm = { .source = overlay->source, .dir = overlay->farm, .arch = arch, .touched = paths };
+	const KmFarm farm = { .source = overlay->source,
+			      .dir = overlay->farm,
+			      .arch = overlay->outside ? NULL : arch,
+			      .touched = paths };
 	if (!km_farm_plant(&farm, error))
 		return FALSE;
 	for (guint i = 0; i < overlay->files->len; i++)
@@ -434,6 +452,7 @@ KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *d
 	overlay->source = g_strdup(real);
 	overlay->dir = g_strdup(dir);
 	overlay->allow_scripts = patches->allow_scripts;
+	overlay->outside = tree > 0;
 	overlay->files = g_ptr_array_new_with_free_func((GDestroyNotify)touched_free);
 	for (guint i = 0; i < patches->texts->len; i++)
 		if (!add_patch(overlay, patches->texts->pdata[i], tree, error))

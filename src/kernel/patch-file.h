@@ -46,5 +46,5 @@ struct KmPatches {
 	gboolean allow_scripts; /* take changes of makefiles beyond object lists */
 };
 
-/* A file that never reaches the compiler, whatever a patch does to it. */
-gboolean km_patch_is_prose(const char *path);
+/* A file that never reaches the compiler, whatever a patch does to it. outside: of an out-of-tree source. */
+gboolean km_patch_is_prose(const char *path, gboolean outside);

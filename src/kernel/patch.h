@@ -25,6 +25,7 @@ typedef struct {
 	/* Patches that touch more than .c files in their place want a whole tree to look files up in (km_overlay_plant). */
 	gboolean wants_farm;
 	gboolean allow_scripts;	/* km_patches_allow_scripts() */
+	gboolean outside; /* not the kernel's tree, but an out-of-tree source */
 	char *farm;		/* that tree once it is planted, else NULL */
 	KmTempDir *farm_dir;
 } KmOverlay;
@@ -38,7 +39,7 @@ typedef struct {
  */
 KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error);
 
-/* Make the farm (see farm.h) of an overlay that wants one. arch: directory below arch/. */
+/* Make the farm (see farm.h) of an overlay that wants one. arch: directory below arch/; not used for an out-of-tree source. */
 gboolean km_overlay_plant(KmOverlay *overlay, const char *arch, GError **error);
 
 void km_overlay_free(KmOverlay *overlay);

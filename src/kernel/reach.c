@@ -126,7 +126,7 @@ static void add_node(Graph *g, const char *path, char *read, gboolean uncertain)
 /* Directories of the tree that hold no unit and nothing that one includes. */
 static gboolean is_skipped(const Graph *g, const char *path, const char *name)
 {
-	if (*name == '.' || !strcmp(path, "Documentation"))
+	if (*name == '.' || (!g->tree->outside && !strcmp(path, "Documentation")))
 		return TRUE;
 	return g->tree->arch && g_str_has_prefix(path, "arch/") && !strchr(path + strlen("arch/"), '/') &&
 	       strcmp(path + strlen("arch/"), g->tree->arch);
@@ -470,7 +470,8 @@ KmReach *km_reach(const KmReachTree *tree, const char *const *paths, guint jobs,
 	g.system = g_ptr_array_new_with_free_func(g_free);
 	if (!collect(&g, error))
 		return NULL;
-	add_system(&g);
+	if (!tree->outside)
+		add_system(&g);
 	read_all(&g, jobs ? jobs : g_get_num_processors());
 	add_generated(&g);
 	sort_by_base(&g);

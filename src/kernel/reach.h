@@ -15,6 +15,7 @@ typedef struct {
 	/* Directory that holds the patched text of files under their path in the tree (KmOverlay's dir/patched), or NULL. Where a
 	 * file is there too, the includes of both texts count. A file that is only there counts as well. */
 	const char *patched;
+	gboolean outside; /* no kernel's tree: no directory of it comes before others */
 } KmReachTree;
 
 typedef struct {

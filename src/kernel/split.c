@@ -41,13 +41,6 @@ static char *what_to_find(const KmPatchFile *file)
 	return file->kind & KM_PATCH_NEW ? g_path_get_dirname(file->path) : g_strdup(file->path);
 }
 
-/* What many directories have, and what none has yet: such a file goes where the other files of its patch go. */
-static gboolean goes_along(const KmPatchFile *file)
-{
-	g_autofree char *base = g_path_get_basename(file->path);
-	return file->kind & KM_PATCH_NEW || !strcmp(base, "Makefile") || !strcmp(base, "Kbuild");
-}
-
 /* The trees that hold the file, as bits; *first is one of them. */
 static guint count_trees(const KmPatches *patches, const KmPatchFile *file, guint *first)
 {
@@ -57,6 +50,24 @@ static guint count_trees(const KmPatches *patches, const KmPatchFile *file, guin
 		if (holds(patches->trees[i], path) && !found++)
 			*first = i;
 	return found;
+}
+
+/*
+ * What says nothing about the kernel it is in. Directories of that name (tools/) may hold sources of a module, so where an
+ * out-of-tree source could be meant, its rules count.
+ */
+static gboolean is_prose(const KmPatches *patches, const KmPatchFile *file)
+{
+	guint tree = 0;
+	gboolean inside = count_trees(patches, file, &tree) == 1 && !tree;
+	return km_patch_is_prose(file->path, TRUE) || (inside && km_patch_is_prose(file->path, FALSE));
+}
+
+/* What many directories have, and what none has yet: such a file goes where the other files of its patch go. */
+static gboolean goes_along(const KmPatchFile *file)
+{
+	g_autofree char *base = g_path_get_basename(file->path);
+	return file->kind & KM_PATCH_NEW || !strcmp(base, "Makefile") || !strcmp(base, "Kbuild");
 }
 
 static char *list_trees(const KmPatches *patches, const KmPatchFile *file, gboolean holding)
@@ -77,7 +88,10 @@ static gboolean refuse_ambiguous(const KmPatches *patches, const char *patch, co
 			 patch, file->line, file->path, list);
 }
 
-/* Files that exactly one tree holds. KM_NO_TREE stays with those that go along; *home is the tree of the others, if one. */
+/*
+ * Files that exactly one tree holds. KM_NO_TREE stays with those that go along; *home is the tree of the others, if one. That only the
+ * kernel has a directory (include/) says little about a new file in it: a module can get one of that name.
+ */
 static gboolean assign_certain(const KmPatches *patches, const KmPatchText *text, guint *home, GError **error)
 {
 	gboolean several = FALSE;
@@ -85,8 +99,9 @@ static gboolean assign_certain(const KmPatches *patches, const KmPatchText *text
 		KmPatchFile *file = text->files->pdata[i];
 		guint tree = 0, found = count_trees(patches, file, &tree);
 		g_autofree char *list = NULL;
-		file->tree = found == 1 ? tree : KM_NO_TREE;
-		if (km_patch_is_prose(file->path) || (goes_along(file) && found != 1))
+		gboolean certain = found == 1 && !(file->kind & KM_PATCH_NEW && !tree);
+		file->tree = certain ? tree : KM_NO_TREE;
+		if (is_prose(patches, file) || (goes_along(file) && !certain))
 			continue;
 		if (found > 1)
 			return refuse_ambiguous(patches, text->name, file, error);
@@ -110,11 +125,12 @@ static gboolean assign(const KmPatches *patches, const KmPatchText *text, GError
 		return FALSE;
 	for (guint i = 0; i < text->files->len; i++) {
 		KmPatchFile *file = text->files->pdata[i];
-		if (file->tree != KM_NO_TREE || km_patch_is_prose(file->path))
+		if (file->tree != KM_NO_TREE || is_prose(patches, file))
 			continue;
-		if (home == KM_NO_TREE)
+		guint tree = home;
+		if (home == KM_NO_TREE && count_trees(patches, file, &tree) != 1)
 			return refuse_ambiguous(patches, text->name, file, error);
-		file->tree = home;
+		file->tree = tree;
 	}
 	return TRUE;
 }

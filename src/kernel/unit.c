@@ -115,9 +115,9 @@ static GPtrArray *find_includers(const char *tree, const char *path)
 typedef struct {
 	KmKernel *kernel;
 	const KmOverlay *overlay;
-	KmKbuild *kbuild; /* of the kernel's own tree, or NULL */
+	KmKbuild *kbuild;
 	KmKbuild *farm; /* kbuild over the patched makefiles; NULL without a farm */
-	KmExternal *external; /* instead of both: an out-of-tree source */
+	gboolean external; /* an out-of-tree source */
 	const KmElsewhere *elsewhere;
 	GHashTable *recipes; /* object -> KmRecipe, not owned */
 	GPtrArray *units;
@@ -135,6 +135,12 @@ static char **object_names(const KmElsewhere *elsewhere, const char *source)
 	return g_strv_builder_end(names);
 }
 
+/* Does its object go into the kernel or a module? Outside the tree, what is on the kernel's list goes into nothing. */
+static gboolean is_built(const Search *search, const KmRecipe *recipe)
+{
+	return recipe->module || (recipe->builtin && !search->external);
+}
+
 /* Those recipes of this source whose object really goes into something. Not owned. */
 static GPtrArray *built_recipes(const Search *search, const char *source)
 {
@@ -142,7 +148,7 @@ static GPtrArray *built_recipes(const Search *search, const char *source)
 	g_auto(GStrv) names = object_names(search->elsewhere, source);
 	for (char **name = names; *name; name++) {
 		KmRecipe *recipe = g_hash_table_lookup(search->recipes, *name);
-		if (recipe && (recipe->builtin || recipe->module))
+		if (recipe && is_built(search, recipe))
 			g_ptr_array_add(built, recipe);
 	}
 	return built;
@@ -152,9 +158,10 @@ static GPtrArray *built_recipes(const Search *search, const char *source)
 static gboolean check_source(const Search *search, const KmUnit *unit, const KmRecipe *recipe, GError **error)
 {
 	g_autofree char *named = km_unit_source_name(unit);
-	const char *tree = unit->is_new ? search->farm->source : search->overlay->source;
+	gboolean in_farm = unit->is_new && !search->external;
+	const char *tree = in_farm ? search->farm->source : search->overlay->source;
 	g_autofree char *full = g_build_filename(tree, named, NULL);
-	gboolean in_tree = !strcmp(tree, unit->is_new ? search->farm->build : unit->cwd);
+	gboolean in_tree = !strcmp(tree, in_farm ? search->farm->build : unit->cwd);
 	const char *told = g_str_has_prefix(recipe->source, "./") ? recipe->source + 2 : recipe->source;
 	if (!strcmp(told, full) || (in_tree && !strcmp(told, named)))
 		return TRUE;
@@ -163,6 +170,12 @@ static gboolean check_source(const Search *search, const KmUnit *unit, const KmR
 
 static gboolean refuse_module(const Search *search, const KmUnit *unit, GError **error)
 {
+	if (search->external && unit->is_new)
+		return km_refuse(
+			error,
+			"%s is a new file of the module %s: give its file with --oot-module; a module that only the "
+			"patched source makes needs no live patch: build it and load it",
+			unit->source, unit->owner);
 	if (search->external)
 		return km_refuse(error, "%s is part of the module %s: give its file with --oot-module", unit->source,
 				 unit->owner);
@@ -271,9 +284,9 @@ static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *sou
 	unit->source = g_strdup(source);
 	unit->object = g_strdup(recipe->object);
 	unit->argv = km_recipe_flags(recipe);
-	unit->cwd = g_strdup(search->external ? search->external->cwd : search->kbuild->cwd);
+	unit->cwd = km_kbuild_compiler_dir(search->kbuild);
 	unit->owner = g_strdelimit(g_strdup(owner), "-", '_');
-	unit->external = search->external != NULL;
+	unit->external = search->external;
 	unit->shared = shared;
 	unit->is_new = is_new;
 	unit->reached = !is_touched(search, source);
@@ -332,6 +345,12 @@ static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, G
 			 touched->patch, touched->path);
 }
 
+/* The kernel's tree has programs of their own beside it. */
+static gboolean is_tool(const Search *search, const KmTouched *touched)
+{
+	return !search->external && g_str_has_prefix(touched->path, "tools/");
+}
+
 /* The units that one touched file makes us compile: its own, and those that include it. */
 static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray *includers, GError **error)
 {
@@ -358,8 +377,7 @@ static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray 
 			"%s: %s is deleted, and the running kernel has its code: a live patch cannot take a file "
 			"out; leave it in",
 			touched->patch, touched->path);
-	return covered || touched->is_deleted || g_str_has_prefix(touched->path, "tools/") ||
-	       refuse_unbuilt(search, touched, error);
+	return covered || touched->is_deleted || is_tool(search, touched) || refuse_unbuilt(search, touched, error);
 }
 
 static void add_object_names(const Search *search, GStrvBuilder *objects, const char *source)
@@ -382,10 +400,13 @@ static gboolean find_reached(const Search *search, KmReach **reach, GError **err
 	}
 	g_ptr_array_add(paths, NULL);
 	g_autofree char *patched = g_build_filename(search->overlay->dir, "patched", NULL);
-	const KmReachTree tree = { .source = search->kbuild->source,
-				   .build = search->kbuild->build,
-				   .arch = search->kernel->arch->kbuild,
-				   .patched = patched };
+	const KmReachTree tree = {
+		.source = search->external ? search->overlay->source : search->kbuild->source,
+		.build = search->external ? NULL : search->kbuild->build,
+		.arch = search->external ? NULL : search->kernel->arch->kbuild,
+		.patched = patched,
+		.outside = search->external,
+	};
 	*reach = km_reach(&tree, (const char *const *)paths->pdata, 0, error);
 	return *reach != NULL;
 }
@@ -404,8 +425,7 @@ static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, const 
 	for (guint i = 0; reach && i < reach->sources->len; i++)
 		add_object_names(search, objects, reach->sources->pdata[i]);
 	g_auto(GStrv) names = g_strv_builder_end(objects);
-	return search->external ? km_external_recipes(search->external, (const char *const *)names, error)
-				: km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
+	return km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
 }
 
 /* kbuild's recipe for an object that only the patched tree has. */
@@ -417,7 +437,7 @@ static gboolean add_new_unit(Search *search, const char *object, const char *sou
 		return FALSE;
 	for (guint i = 0; i < recipes->len; i++) {
 		KmRecipe *recipe = recipes->pdata[i];
-		if (!recipe->builtin && !recipe->module)
+		if (!is_built(search, recipe))
 			continue;
 		if (!add_recipe(search, recipe, source, TRUE, error))
 			return FALSE;
@@ -465,13 +485,16 @@ static gboolean check_new(const Search *search, const KmTouched *touched, GError
 		if (!strcmp(((const KmUnit *)search->units->pdata[i])->source, touched->path))
 			return TRUE;
 	g_autoptr(GPtrArray) includers = find_includers(search->overlay->farm, touched->path);
-	if (!touched->is_source || includers->len || g_str_has_prefix(touched->path, "tools/"))
+	if (!touched->is_source || includers->len || is_tool(search, touched))
 		return TRUE;
-	return km_refuse(
-		error,
-		"%s: %s is a new file that this kernel's configuration does not build: the patch must list it in a "
-		"makefile (obj-y += ...), and the module it goes into must be one of this kernel",
-		touched->patch, touched->path);
+	return km_refuse(error,
+			 "%s: %s is a new file that %s: the patch must list it in a makefile (%s += ...), and the "
+			 "module it goes "
+			 "into must be one %s",
+			 touched->patch, touched->path,
+			 search->external ? "no module is made of" : "this kernel's configuration does not build",
+			 search->external ? "MODULE-y" : "obj-y",
+			 search->external ? "that was given with --oot-module" : "of this kernel");
 }
 
 static gboolean add_all_new(Search *search, GError **error)
@@ -533,7 +556,9 @@ static gboolean open_farm(Search *search, GError **error)
 		return TRUE;
 	if (!km_make_dirs(dir, error))
 		return FALSE;
-	search->farm = km_kbuild_over(search->kbuild, search->overlay->farm, dir);
+	search->farm = search->external
+			       ? km_external_over(search->kbuild, search->overlay->farm, dir)
+			       : km_kbuild_over(search->kbuild, search->kbuild->source, search->overlay->farm, dir);
 	return TRUE;
 }
 
@@ -616,16 +641,14 @@ GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error)
 	return elsewhere ? find_units(&search, error) : NULL;
 }
 
-GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, const char *scratch, GError **error)
+GPtrArray *km_units_new_external(KmKernel *kernel, KmOverlay *overlay, const char *scratch, GError **error)
 {
-	if (overlay->wants_farm)
-		return km_refuse_null(
-			error,
-			"%s: headers, new files and makefiles of an out-of-tree source cannot be patched yet; make the "
-			"change in its .c files",
-			overlay->source);
-	g_autoptr(KmExternal) external = km_external_new(kernel, overlay->source, scratch, error);
+	if (!km_overlay_plant(overlay, NULL, error))
+		return NULL;
+	g_autoptr(KmKbuild) kbuild = km_external_new(kernel, overlay->source, scratch, error);
 	g_autoptr(GHashTable) nowhere = km_elsewhere_empty();
-	Search search = { .kernel = kernel, .overlay = overlay, .external = external, .elsewhere = nowhere };
-	return external ? find_units(&search, error) : NULL;
+	Search search = {
+		.kernel = kernel, .overlay = overlay, .kbuild = kbuild, .external = TRUE, .elsewhere = nowhere
+	};
+	return kbuild ? find_units(&search, error) : NULL;
 }

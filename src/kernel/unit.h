@@ -47,7 +47,7 @@ GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error);
  * The same for an out-of-tree source (overlay's), which kbuild takes as M=. scratch exists, is empty and the caller's. Refused: a
  * source without Kbuild or Makefile, a file that goes into no module, a module that was not given (km_kernel_add_modules()).
  */
-GPtrArray *km_units_new_external(KmKernel *kernel, const KmOverlay *overlay, const char *scratch, GError **error);
+GPtrArray *km_units_new_external(KmKernel *kernel, KmOverlay *overlay, const char *scratch, GError **error);
 
 /*
  * Compile all of them into dir, jobs at once (0: number of CPUs). Original: to assembly once with section flags, assembled

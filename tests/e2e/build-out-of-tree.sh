@@ -119,26 +119,6 @@ make_user()
 	END
 }
 
-# by_kbuild DIR [VARIABLE...]: really build the modules of DIR
-by_kbuild()
-{
-	make -C "$(field source)" O="$(field build)" CC="$(field compiler)" M="$PWD/$1" "${@:2}" modules >make.log 2>&1 && return
-	tail -20 make.log
-	skip "kbuild does not make modules for $KERNEL here"
-}
-
-# edit FILE SED-SCRIPT: change a file of an out-of-tree source, named src/NAME/PATH; in the patch it is PATH
-edit()
-{
-	local name=${1#src/*/}
-	mkdir -p "a/$(dirname "$name")" "b/$(dirname "$name")"
-	[ -f "a/$name" ] || cp "$1" "a/$name"
-	[ -f "b/$name" ] || cp "$1" "b/$name"
-	cp "b/$name" before
-	sed -i -E "$2" "b/$name"
-	! cmp -s before "b/$name" || die "the change does not fit $1: $2"
-}
-
 make_base
 make_user
 # The modules were built somewhere else, as DKMS does.

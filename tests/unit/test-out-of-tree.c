@@ -2,6 +2,7 @@
 /* Out-of-tree modules: which source a file of a patch belongs to, and which modules a kernel takes. */
 #include <gio/gio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -101,6 +102,14 @@ static void test_split(Bench *b, gconstpointer unused)
 	const guint along_tree[] = { 1, 1, 1, KM_NO_TREE };
 	const char *const below[] = { "fs/x.c", "main.c", "+sub/new.c", NULL };
 	const guint below_tree[] = { 0, 1, 2 };
+	const char *const guess[] = { "main.c", "+fs/new.h", "tools/x.sh", "README", NULL };
+	const guint guess_tree[] = { 1, 1, 0, 1 };
+	const char *const ours[] = { "fs/x.c", "+fs/new.h", "tools/x.sh", NULL };
+	const guint ours_tree[] = { 0, 0, 0 };
+	put(b->trees[0], "tools/x.sh", "");
+	put(b->trees[1], "README", "");
+	assert_trees(b, ours, ours_tree);
+	assert_trees(b, guess, guess_tree);
 	assert_trees(b, each, each_tree);
 	assert_trees(b, along, along_tree);
 	assert_trees(b, below, below_tree);
@@ -136,6 +145,43 @@ static void test_overlays(Bench *b, gconstpointer unused)
 		g_assert_cmpuint(overlay->files->len, ==, 1);
 		g_assert_cmpstr(((const KmTouched *)overlay->files->pdata[0])->path, ==, files[i - 1]);
 	}
+}
+
+static void assert_holds(const char *dir, const char *name, const char *wanted)
+{
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	g_autofree char *text = NULL;
+	g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+	g_assert_cmpstr(text, ==, wanted);
+}
+
+/* Where a header is touched: whatever way leads to it, the patched one is found, and what lies beside the source still is. */
+static void test_farm(Bench *b, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	const char *const files[] = { "main.c", "tools/x.h", NULL };
+	put(b->trees[1], "tools/x.h", "int a;\n");
+	g_autofree char *absolute = g_build_filename(b->trees[1], "tools", NULL);
+	g_autofree char *link = g_build_filename(b->trees[1], "absolute", NULL);
+	g_autofree char *relative = g_build_filename(b->trees[1], "relative", NULL);
+	g_assert_cmpint(symlink(absolute, link), ==, 0);
+	g_assert_cmpint(symlink("../one/tools", relative), ==, 0);
+	g_autoptr(KmPatches) patches = split(b, files, &error);
+	g_assert_no_error(error);
+	g_autofree char *dir = g_build_filename(b->temp->path, "overlay", NULL);
+	g_assert_true(km_make_dirs(dir, NULL));
+	g_autoptr(KmOverlay) overlay = km_overlay_new_of(patches, 1, dir, &error);
+	g_assert_no_error(error);
+	g_assert_true(overlay->wants_farm && overlay->outside);
+	g_assert_true(km_overlay_plant(overlay, NULL, &error));
+	g_assert_no_error(error);
+	assert_holds(overlay->farm, "tools/x.h", "int b;\n");
+	assert_holds(overlay->farm, "absolute/x.h", "int b;\n");
+	assert_holds(overlay->farm, "relative/x.h", "int b;\n");
+	assert_holds(overlay->farm, "main.c", "int b;\n");
+	assert_holds(overlay->farm, "both.c", "int a;\n");
+	assert_holds(overlay->farm, "../two/sub/other.c", "int a;\n");
+	assert_holds(b->trees[1], "tools/x.h", "int a;\n");
 }
 
 /* tags: separated by '|'. exports: a name with CRC 0x11223344; imports: a name and the CRC it wants. */
@@ -268,6 +314,7 @@ int main(int argc, char **argv)
 	ADD("/out-of-tree/split", test_split);
 	ADD("/out-of-tree/not-split", test_not_split);
 	ADD("/out-of-tree/overlays", test_overlays);
+	ADD("/out-of-tree/farm", test_farm);
 	ADD("/out-of-tree/modules", test_modules);
 	ADD("/out-of-tree/foreign-modules", test_foreign_modules);
 	ADD("/out-of-tree/built-at", test_built_at);

@@ -30,19 +30,32 @@ static char *join(GPtrArray *names)
 	return g_string_free(text, FALSE);
 }
 
+static void check_tree(const KmReachTree *tree, const char *path, const char *sources, const char *others)
+{
+	const char *const paths[] = { path, NULL };
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmReach) reach = km_reach(tree, paths, 2, &error);
+	g_assert_no_error(error);
+	g_autofree char *c = join(reach->sources), *other = join(reach->others);
+	g_assert_cmpstr(c, ==, sources);
+	g_assert_cmpstr(other, ==, others);
+}
+
 static void check(const KmTempDir *temp, const char *path, const char *sources, const char *others)
 {
 	g_autofree char *source = g_build_filename(temp->path, "src", NULL);
 	g_autofree char *build = g_build_filename(temp->path, "build", NULL);
 	g_autofree char *patched = g_build_filename(temp->path, "patched", NULL);
 	KmReachTree tree = { .source = source, .build = build, .arch = "toy", .patched = patched };
-	const char *const paths[] = { path, NULL };
-	g_autoptr(GError) error = NULL;
-	g_autoptr(KmReach) reach = km_reach(&tree, paths, 2, &error);
-	g_assert_no_error(error);
-	g_autofree char *c = join(reach->sources), *other = join(reach->others);
-	g_assert_cmpstr(c, ==, sources);
-	g_assert_cmpstr(other, ==, others);
+	check_tree(&tree, path, sources, others);
+}
+
+/* A source that is no kernel's. */
+static void check_outside(const KmTempDir *temp, const char *path, const char *sources)
+{
+	g_autofree char *source = g_build_filename(temp->path, "src", NULL);
+	KmReachTree tree = { .source = source, .outside = TRUE };
+	check_tree(&tree, path, sources, "");
 }
 
 static void test_chain(void)
@@ -74,6 +87,18 @@ static void test_quotes(void)
 	put(temp, "src/c/part.c", "#include <x.h>\n");
 	check(temp, "a/x.h", "a/a.c b/up.c c/c.c c/part.c c/sub/far.c", "");
 	check(temp, "b/x.h", "b/b.c c/c.c c/part.c", "");
+}
+
+/* Outside the kernel's tree no directory comes before the others, and none is left out by its name. */
+static void test_outside(void)
+{
+	g_autoptr(KmTempDir) temp = make_tree();
+	put(temp, "src/include/x.h", "");
+	put(temp, "src/sub/x.h", "");
+	put(temp, "src/a.c", "#include <x.h>\n");
+	put(temp, "src/Documentation/b.c", "#include <x.h>\n");
+	check_outside(temp, "sub/x.h", "Documentation/b.c a.c");
+	check(temp, "sub/x.h", "", "");
 }
 
 /* The kernel's own directories come before a driver's: <linux/x.h> is no driver's file when include/linux has it. */
@@ -197,6 +222,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/reach/chain", test_chain);
 	g_test_add_func("/reach/quotes", test_quotes);
+	g_test_add_func("/reach/outside", test_outside);
 	g_test_add_func("/reach/system", test_system);
 	g_test_add_func("/reach/generated", test_generated);
 	g_test_add_func("/reach/macros", test_macros);
