@@ -39,7 +39,7 @@ static void print_diff(const KmDiff *diff)
 
 static gboolean write_extracted(const KmDiff *diff, const char *path, GError **error)
 {
-	g_autoptr(KmObject) extracted = km_extract(diff, FALSE, error);
+	g_autoptr(KmObject) extracted = km_extract(diff, error);
 	return extracted && km_object_write(extracted, path, error);
 }
 

@@ -94,15 +94,14 @@ gboolean km_name_is_cold_part(const char *name);
 /* The source function of a clone or part: "foo.isra.0.cold" -> "foo". Caller owns. */
 char *km_name_root(const char *name);
 
-/* Debug messages' records (__dyndbg): named data that every module registers for itself when it is loaded, so a live patch
- * can have its own where it cannot or need not share the original's. */
+/* Debug messages' records (__dyndbg): named data that every module registers for itself when it is loaded. What one says is what
+ * tells which one it is; a message that says something else has another record, not a changed one. */
 gboolean km_section_is_record(const KmSection *section);
 
 /*
  * The extracted object: every changed and new function, and everything they need that is not in the running kernel
  * (new data, strings, constants, their rows of special sections). References to what stays in the kernel become undefined
  * symbols that carry the patched object's name for it. extracted->symbols[i]->user is the patched object's KmSymbol it came
- * from (NULL for none), so callers can go on to twins. own_records: take records along even where the original has the same one
- * (for modules: the kernel reads tables that refer to a record before a module's own can be reached). Caller owns.
+ * from (NULL for none), so callers can go on to twins. Caller owns.
  */
-KmObject *km_extract(const KmDiff *diff, gboolean own_records, GError **error);
+KmObject *km_extract(const KmDiff *diff, GError **error);

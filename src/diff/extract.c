@@ -20,7 +20,6 @@ typedef struct {
 typedef struct {
 	KmObject *in, *out;
 	const KmDiff *diff;
-	gboolean own_records;
 	GHashTable *included; /* functions to take: KmSymbol of in */
 	GHashTable *pieces; /* KmSection of in -> GPtrArray of Piece */
 	GHashTable *shared; /* KmSection of in -> KmSection of out that collects its ranges */
@@ -341,8 +340,7 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 
 static gboolean refer_to_datum(Extract *x, KmReloc *out, const Target *t, KmSymbol *datum, GError **error)
 {
-	gboolean own = is_value_only(datum) || (x->own_records && km_section_is_record(datum->section));
-	if (!own && g_hash_table_contains(x->diff->twins, datum)) {
+	if (!is_value_only(datum) && g_hash_table_contains(x->diff->twins, datum)) {
 		set_outside(out, t, datum, outside(x, datum));
 		return TRUE;
 	}
@@ -641,11 +639,10 @@ static void extract_init(Extract *x, const KmDiff *diff)
 	x->rows_done = g_hash_table_new_full(NULL, NULL, NULL, rows_free);
 }
 
-KmObject *km_extract(const KmDiff *diff, gboolean own_records, GError **error)
+KmObject *km_extract(const KmDiff *diff, GError **error)
 {
 	g_auto(Extract) x = { 0 };
 	extract_init(&x, diff);
-	x.own_records = own_records;
 	for (guint i = 0; i < diff->functions->len; i++) {
 		const KmChange *change = diff->functions->pdata[i];
 		if (change->status != KM_REMOVED && !change->init)

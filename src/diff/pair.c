@@ -170,6 +170,42 @@ static gboolean pair_cold(Group *group)
 	return found;
 }
 
+static gboolean is_record(const KmItem *item)
+{
+	return item->section && km_section_is_record(item->section);
+}
+
+/* The only one of items without a twin that says the same as record. */
+static KmItem *only_record(Pairing *pairing, const GPtrArray *items, const KmItem *record)
+{
+	gboolean original = items->len && ((KmItem *)items->pdata[0])->side == pairing->original;
+	KmItem *found = NULL;
+	for (guint i = 0; i < items->len; i++) {
+		KmItem *item = items->pdata[i];
+		gboolean equal = !item->twin && is_record(item) &&
+				 (original ? km_items_equal(pairing->comparison, item, record)
+					   : km_items_equal(pairing->comparison, record, item));
+		if (equal && found)
+			return NULL;
+		found = equal ? item : found;
+	}
+	return found;
+}
+
+/* "__UNIQUE_ID_ddebug334.15" of a function that was split, merged or inlined: its text, function and file say which one it is. */
+static void pair_records(Pairing *pairing)
+{
+	for (guint g = 0; g < pairing->order->len; g++) {
+		const Group *group = pairing->order->pdata[g];
+		for (guint i = 0; i < group->original->len; i++) {
+			KmItem *a = group->original->pdata[i];
+			KmItem *b = !a->twin && is_record(a) ? only_record(pairing, group->patched, a) : NULL;
+			if (b && only_record(pairing, group->original, b) == a)
+				make_twins(a, b, NULL);
+		}
+	}
+}
+
 static void each_group(Pairing *pairing, void (*level)(Group *))
 {
 	for (guint i = 0; i < pairing->order->len; i++)
@@ -194,12 +230,14 @@ static GPtrArray *all_refs(const KmItem *item)
 }
 
 /* Could they be twins, or are they already? */
-static gboolean could_pair(const KmItem *a, const KmItem *b)
+static gboolean could_pair(Pairing *pairing, const KmItem *a, const KmItem *b)
 {
 	if (a->twin || b->twin)
 		return a->twin == b;
-	/* "__msg.3" and "__msg.5" of one function: constants are told apart by what they hold. */
+	/* "__msg.3" and "__msg.5" of one function: constants are told apart by what they hold, and records by what they say. */
 	if (a->constant && b->constant && !km_items_same_shape(a, b))
+		return FALSE;
+	if (is_record(a) && is_record(b) && !km_items_equal(pairing->comparison, a, b))
 		return FALSE;
 	return a->kind == b->kind && a->base == b->base && wants_twin(a) && wants_twin(b);
 }
@@ -212,7 +250,7 @@ static guint fit(Pairing *pairing, const KmRef *a, const KmRef *b)
 	if (a->item->constant && b->item->constant && !wants_twin(a->item))
 		return a->item->kind == b->item->kind && km_refs_same_target(pairing->comparison, a, b) ? STRONG_MATCH
 													: NO_MATCH;
-	if (!could_pair(a->item, b->item))
+	if (!could_pair(pairing, a->item, b->item))
 		return NO_MATCH;
 	return a->item->twin || km_items_same_shape(a->item, b->item) ? STRONG_MATCH : WEAK_MATCH;
 }
@@ -243,9 +281,9 @@ static void vote_one(Ballot *ballot, KmItem *voter, KmItem *candidate)
 	g_array_append_val(votes, vote);
 }
 
-static void vote(Ballot *ballot, const KmRef *a, const KmRef *b)
+static void vote(Pairing *pairing, Ballot *ballot, const KmRef *a, const KmRef *b)
 {
-	if (a->item->twin || b->item->twin || !could_pair(a->item, b->item))
+	if (a->item->twin || b->item->twin || !could_pair(pairing, a->item, b->item))
 		return;
 	vote_one(ballot, a->item, b->item);
 	vote_one(ballot, b->item, a->item);
@@ -313,7 +351,7 @@ static void align_middle(Pairing *pairing, Ballot *ballot, const GPtrArray *a, c
 	for (guint i = 0, k = 0; i < rows && k < columns;) {
 		guint worth = fit(pairing, a->pdata[from + i], b->pdata[from + k]);
 		if (worth && CELL(i, k) == CELL(i + 1, k + 1) + worth)
-			vote(ballot, a->pdata[from + i++], b->pdata[from + k++]);
+			vote(pairing, ballot, a->pdata[from + i++], b->pdata[from + k++]);
 		else if (CELL(i + 1, k) >= CELL(i, k + 1))
 			i++;
 		else
@@ -327,11 +365,11 @@ static void align(Pairing *pairing, Ballot *ballot, const GPtrArray *a, const GP
 {
 	guint from = 0, a_end = a->len, b_end = b->len;
 	while (from < a_end && from < b_end && fit(pairing, a->pdata[from], b->pdata[from]) == STRONG_MATCH) {
-		vote(ballot, a->pdata[from], b->pdata[from]);
+		vote(pairing, ballot, a->pdata[from], b->pdata[from]);
 		from++;
 	}
 	while (a_end > from && b_end > from && fit(pairing, a->pdata[a_end - 1], b->pdata[b_end - 1]) == STRONG_MATCH)
-		vote(ballot, a->pdata[--a_end], b->pdata[--b_end]);
+		vote(pairing, ballot, a->pdata[--a_end], b->pdata[--b_end]);
 	align_middle(pairing, ballot, a, b, from, a_end, b_end);
 }
 
@@ -344,7 +382,7 @@ static void compare_refs(Pairing *pairing, Ballot *ballot, const KmItem *item, g
 	if (!certain)
 		align(pairing, ballot, a, b);
 	for (guint i = 0; certain && same && i < a->len; i++)
-		vote(ballot, a->pdata[i], b->pdata[i]);
+		vote(pairing, ballot, a->pdata[i], b->pdata[i]);
 }
 
 /*
@@ -507,6 +545,7 @@ void km_pair_sides(KmSide *original, KmSide *patched)
 	each_group(&pairing, pair_names);
 	each_group(&pairing, pair_clones);
 	each_group(&pairing, pair_shapes);
+	pair_records(&pairing);
 	pair_by_all_refs(&pairing);
 	each_group(&pairing, pair_near);
 	pair_by_all_refs(&pairing);

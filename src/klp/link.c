@@ -61,6 +61,24 @@ KmSymbol *km_link_undefined(KmLink *link, const char *name, KmRef *ref)
 	return symbol;
 }
 
+/* What a section that cannot be carried is made by, as an author would call it; "" when nobody knows. */
+static const char *author_words(const KmSection *section)
+{
+	static const struct {
+		const char *prefix, *words;
+	} known[] = {
+		{ "__tracepoints", " (a new tracepoint: use one that the kernel has, or a message)" },
+		{ "_ftrace_events", " (a new trace event: use one that the kernel has, or a message)" },
+		{ "_ftrace_eval_map", " (a new trace event: use one that the kernel has, or a message)" },
+		{ ".init", " (start-up code or data)" },
+		{ ".exit", " (exit code or data)" },
+	};
+	for (gsize i = 0; i < G_N_ELEMENTS(known); i++)
+		if (g_str_has_prefix(section->name, known[i].prefix))
+			return known[i].words;
+	return "";
+}
+
 static gboolean has_prefix_of(const char *name, const char *const *prefixes)
 {
 	for (; *prefixes; prefixes++)
@@ -196,13 +214,40 @@ static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefC
 	return plain_call || add_static_call_key(link, c, symbol->name, error);
 }
 
+/* "x" of "__SCT__x" and "__SCK__x"; NULL: it is neither. */
+static const char *static_call_name(const KmSymbol *symbol)
+{
+	gboolean one =
+		g_str_has_prefix(symbol->name, STATIC_CALL_TRAMP) || g_str_has_prefix(symbol->name, STATIC_CALL_KEY);
+	return one ? symbol->name + strlen(STATIC_CALL_KEY) : NULL;
+}
+
+/* objtool finds the key of a static call by its name, so two units with one of the same name need two names. */
+static char *name_of_definition(const KmLink *link, const KmSymbol *symbol)
+{
+	const char *name = static_call_name(symbol);
+	for (guint i = 0; name && i < link->known; i++) {
+		const char *other = static_call_name(link->object->symbols->pdata[i]);
+		if (other && !strcmp(other, name))
+			return g_strdup_printf("%s.kmend.%u", symbol->name, link->known);
+	}
+	return g_strdup(symbol->name);
+}
+
+/* objtool knows the trampoline of a static call, behind which nothing is reached, only when it is global. */
+static guint8 binding_of(const KmSymbol *symbol)
+{
+	return g_str_has_prefix(symbol->name, STATIC_CALL_TRAMP) ? STB_GLOBAL : STB_LOCAL;
+}
+
 static void add_defined(KmLink *link, const KmSymbol *symbol, const Home *home)
 {
 	KmSymbol *moved;
+	g_autofree char *name = name_of_definition(link, symbol);
 	if (symbol->type == STT_SECTION)
 		moved = km_object_section_symbol(link->object, home->to);
 	else
-		moved = km_object_add_symbol(link->object, symbol->name, STB_LOCAL, symbol->type, home->to,
+		moved = km_object_add_symbol(link->object, name, binding_of(symbol), symbol->type, home->to,
 					     symbol->value + home->at, symbol->size);
 	if (symbol->type != STT_SECTION)
 		moved->other = symbol->other;
@@ -252,11 +297,12 @@ gboolean km_link_add(KmLink *link, const KmObject *extracted, const KmRefContext
 {
 	g_autofree Home *homes = g_new0(Home, extracted->sections->len + 1);
 	g_autoptr(GHashTable) offsets = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	link->known = link->object->symbols->len;
 	for (guint i = 0; i < extracted->sections->len; i++) {
 		const KmSection *section = extracted->sections->pdata[i];
 		if (!can_carry(section))
-			return km_refuse(error, "%s: the new code needs section %s, which a live patch cannot carry",
-					 extracted->path, section->name);
+			return km_refuse(error, "%s: the new code needs section %s, which a live patch cannot carry%s",
+					 extracted->path, section->name, author_words(section));
 		homes[i] = home_of(link->object, section);
 	}
 	if (!add_symbols(link, extracted, homes, c, definitions, offsets, error))

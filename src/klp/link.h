@@ -10,6 +10,7 @@ typedef struct {
 	KmObject *object;
 	GHashTable *refs; /* name of an undefined symbol in object (char*) -> KmRef; both owned */
 	GHashTable *moved; /* KmSymbol of an extracted object -> KmSymbol of object */
+	guint known; /* symbols of object that were there before the unit that is being added */
 	GHashTable *pending; /* KmSymbol of object -> the new definition (of an extracted object) that it stands for */
 } KmLink;
 

@@ -164,7 +164,7 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	work->carried = km_carry(&work->context, work->diff, error);
 	if (!work->carried)
 		return NULL;
-	if (changes_something(work) && !(work->extracted = km_extract(work->diff, unit->module_path != NULL, error)))
+	if (changes_something(work) && !(work->extracted = km_extract(work->diff, error)))
 		return NULL;
 	return g_steal_pointer(&work);
 }

@@ -183,7 +183,7 @@ static void compare_datum(const Look *l, const KmSymbol *d)
 	const KmChange *change = change_of(l, d);
 	gboolean writable = d->section->flags & SHF_WRITE;
 	if (l->at.kind == KM_AT_INSIDE) {
-		if (has_twin(l, d) && writable && d->size && !km_section_is_record(d->section))
+		if (has_twin(l, d) && writable && d->size)
 			wrong(l, "%s is data of the running kernel, which must not be split in two", d->name);
 		else
 			pair_thing(l, l->view, d);

@@ -18,7 +18,7 @@ static void try_diff(KmObject *original, KmObject *patched)
 	if (!diff)
 		return;
 	json_decref(km_diff_to_json(diff));
-	g_autoptr(KmObject) extracted = km_extract(diff, TRUE, NULL);
+	g_autoptr(KmObject) extracted = km_extract(diff, NULL);
 	GBytes *bytes = extracted ? km_object_to_bytes(extracted, NULL) : NULL;
 	g_bytes_unref(bytes);
 }

@@ -51,7 +51,7 @@ static KmObject *compile(const char *dir, const char *compiler, const char *name
 	return read;
 }
 
-static void extract_with(Fixture *f, const char *compiler, const char *before, const char *after, gboolean own_records)
+static void extract_with(Fixture *f, const char *compiler, const char *before, const char *after)
 {
 	g_autoptr(GError) error = NULL;
 	f->dir = km_tempdir_new(NULL, "kmend-test", &error);
@@ -60,12 +60,12 @@ static void extract_with(Fixture *f, const char *compiler, const char *before, c
 	f->patched = compile(f->dir->path, compiler, "after", after);
 	f->diff = km_diff_new(f->original, f->patched, TRUE, &error);
 	g_assert_no_error(error);
-	f->out = km_extract(f->diff, own_records, &f->error);
+	f->out = km_extract(f->diff, &f->error);
 }
 
 static void extract(Fixture *f, const char *before, const char *after)
 {
-	extract_with(f, "gcc-12", before, after, FALSE);
+	extract_with(f, "gcc-12", before, after);
 	g_assert_no_error(f->error);
 }
 
@@ -197,7 +197,7 @@ static void test_cut_out_of_a_shared_section(gconstpointer compiler)
 	}
 	const char *before = SCHED "static int a(int x) { return x * 3; }" SCHED "int f(int x) { return a(x) + 1; }";
 	const char *after = SCHED "static int a(int x) { return x * 3; }" SCHED "int f(int x) { return a(x) + 2; }";
-	extract_with(&f, compiler, before, after, FALSE);
+	extract_with(&f, compiler, before, after);
 	g_assert_no_error(f.error);
 	const KmSymbol *whole = km_object_find_symbol(f.patched, "f");
 	const KmSymbol *cut = km_object_find_symbol(f.out, "f");
@@ -225,17 +225,33 @@ static void test_gap_between_functions_is_code(void)
 	"struct r { const char *a, *b, *c, *text; unsigned line; }; static struct r "                                  \
 	"__attribute__((section(\"__dyndbg\"), used)) record"
 
-static void test_own_debug_records(void)
+#define MESSAGE(text, more)                                                                                            \
+	"int p(void*); int q(void); " RECORD " = { 0, 0, 0, \"" text "\", 1 }; int f(void) { return p(&record) " more "; }"
+
+/* Somebody may have switched the kernel's own record on. */
+static void test_debug_records_stay(void)
 {
-	g_auto(Fixture) shared = { 0 }, own = { 0 };
-	const char *before = "int p(void*); " RECORD " = { 0, 0, 0, \"hello\", 1 }; int f(void) { return p(&record); }";
-	const char *after =
-		"int p(void*); " RECORD " = { 0, 0, 0, \"hello\", 1 }; int f(void) { return p(&record) + 1; }";
-	extract(&shared, before, after);
-	assert_references(shared.out, ".text.f", "outside record, outside p");
-	extract_with(&own, "gcc-12", before, after, TRUE);
-	g_assert_no_error(own.error);
-	assert_references(own.out, ".text.f", "defined __dyndbg, outside p");
+	g_auto(Fixture) f = { 0 };
+	extract(&f, MESSAGE("hello", ""), MESSAGE("hello", "+ 1"));
+	assert_references(f.out, ".text.f", "outside record, outside p");
+}
+
+#define SAY(id, text)                                                                                                  \
+	"{ static struct r __attribute__((section(\"__dyndbg\"), used)) __UNIQUE_ID_ddebug" id " = { 0, 0, 0, \"" text       \
+	"\", 1 }; p(&__UNIQUE_ID_ddebug" id "); q(); }"
+#define SAYS(...) "struct r { const char *a, *b, *c, *text; unsigned line; }; int p(void*); int q(void); int f(void) { " __VA_ARGS__ " return q(); }"
+
+/* A new message in front of others of the same shape: each of these still has the kernel's record, whatever its number is now. */
+static void test_debug_records_by_text(void)
+{
+	g_auto(Fixture) f = { 0 };
+	extract(&f, SAYS(SAY("1", "one") SAY("2", "two") SAY("3", "one")), SAYS(SAY("1", "none") SAY("2", "one") SAY("3", "two") SAY("4", "one")));
+	assert_references(f.out, ".text.f",
+			  "defined __dyndbg, outside p, outside q, outside __UNIQUE_ID_ddebug2.2, outside p, outside q, "
+			  "outside __UNIQUE_ID_ddebug3.1, outside p, outside q, outside __UNIQUE_ID_ddebug4.0, outside p, outside q, "
+			  "outside q");
+	for (guint i = 0; i < f.diff->data->len; i++)
+		g_assert_cmpint(((KmChange *)f.diff->data->pdata[i])->status, ==, KM_NEW);
 }
 
 static void test_changed_debug_text_is_a_new_record(void)
@@ -323,7 +339,8 @@ int main(int argc, char **argv)
 			     test_cut_out_of_a_shared_section);
 	g_test_add_data_func("/extract/shared-section/s390x", "s390x-linux-gnu-gcc", test_cut_out_of_a_shared_section);
 	g_test_add_func("/extract/gap-between-functions-is-code", test_gap_between_functions_is_code);
-	g_test_add_func("/extract/own-debug-records", test_own_debug_records);
+	g_test_add_func("/extract/debug-records-stay", test_debug_records_stay);
+	g_test_add_func("/extract/debug-records-by-text", test_debug_records_by_text);
 	g_test_add_func("/extract/changed-debug-text-is-a-new-record", test_changed_debug_text_is_a_new_record);
 	g_test_add_func("/extract/kept-lines-are-compared", test_kept_lines_are_compared);
 	g_test_add_func("/extract/output-can-be-read-again", test_output_can_be_read_again);

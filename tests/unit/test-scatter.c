@@ -121,7 +121,7 @@ static void test_end_of_array(void)
 	g_autoptr(GError) error = NULL;
 	g_autoptr(KmDiff) diff = km_diff_new(original, patched, TRUE, &error);
 	g_assert_no_error(error);
-	g_autoptr(KmObject) extracted = km_extract(diff, FALSE, &error);
+	g_autoptr(KmObject) extracted = km_extract(diff, &error);
 	g_assert_no_error(error);
 	g_autofree char *first = addends_of(extracted, "first"), *last = addends_of(extracted, "last");
 	g_assert_cmpstr(first, ==, " 0 16");
@@ -146,7 +146,7 @@ static void test_together_is_refused(void)
 		}
 		g_autoptr(GError) error = NULL;
 		g_autoptr(KmDiff) diff = km_diff_new(original, patched, TRUE, &error);
-		g_autoptr(KmObject) extracted = km_extract(diff, FALSE, &error);
+		g_autoptr(KmObject) extracted = km_extract(diff, &error);
 		if (scatter)
 			g_assert_nonnull(extracted);
 		else if (!extracted)

@@ -183,7 +183,7 @@ static void test_extracted(void)
 	g_autofree char *after = fill(HEAD "int f(int x) { return t[x].v; }", SECOND);
 	g_autoptr(KmObject) a = NULL, b = NULL;
 	g_autoptr(KmDiff) diff = diff_of(dir->path, "gcc", before, after, NULL, &a, &b);
-	g_autoptr(KmObject) out = km_extract(diff, FALSE, &error);
+	g_autoptr(KmObject) out = km_extract(diff, &error);
 	g_assert_no_error(error);
 	const KmSymbol *table = km_object_find_symbol(out, "t");
 	g_assert_nonnull(table);
@@ -244,7 +244,7 @@ static void test_new_per_cpu(void)
 	g_autoptr(KmObject) a = NULL, b = NULL;
 	g_autoptr(KmDiff) diff = diff_of(dir->path, "gcc", "int p(void *); int f(void) { return p(0); }",
 					 IN(".data..percpu..read_mostly") " static int v = 3; " USES, NULL, &a, &b);
-	g_autoptr(KmObject) out = km_extract(diff, FALSE, &error);
+	g_autoptr(KmObject) out = km_extract(diff, &error);
 	g_assert_no_error(error);
 	g_assert_cmpstr(km_object_find_symbol(out, "v")->section->name, ==, ".data..percpu");
 }
