@@ -30,6 +30,7 @@ static void touched_free(KmTouched *touched)
 	g_free(touched->patched);
 	g_free(touched->compiled);
 	g_free(touched->patch);
+	g_free(touched->unbuilt);
 	g_free(touched);
 }
 

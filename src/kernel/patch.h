@@ -16,6 +16,7 @@ typedef struct {
 	gboolean is_makefile;	/* neither; its object lists change */
 	gboolean is_new;	/* the pristine tree does not have it */
 	gboolean is_deleted;	/* the patches remove it; patched and compiled do not exist */
+	char *unbuilt;		/* set by km_units_new(): why it makes no difference to this kernel; else NULL */
 } KmTouched;
 
 typedef struct {

@@ -328,21 +328,46 @@ static gboolean add_units(Search *search, const char *source, gboolean *any, GEr
 	return TRUE;
 }
 
-static gboolean refuse_unbuilt(const Search *search, const KmTouched *touched, GError **error)
+/* Does any file of the tree include it, however far away? In doubt yes. */
+static gboolean is_included(const Search *search, const KmTouched *touched)
+{
+	const char *const paths[] = { touched->path, NULL };
+	const KmReachTree tree = { .source = search->kbuild->source,
+				   .build = search->kbuild->build,
+				   .arch = search->kernel->arch->kbuild };
+	KmReach *reach = km_reach(&tree, paths, 0, NULL);
+	gboolean included = !reach || reach->others->len;
+	for (guint i = 0; reach && i < reach->sources->len; i++)
+		included |= strcmp(reach->sources->pdata[i], touched->path) != 0;
+	km_reach_free(reach);
+	return included;
+}
+
+static char *say_unbuilt(const Search *search, const KmTouched *touched)
 {
 	if (search->external)
-		return km_refuse(error,
-				 "%s: %s goes into no module that %s makes for this kernel; take it out of the patch",
-				 touched->patch, touched->path, search->overlay->source);
+		return g_strdup_printf("%s goes into no module that %s makes for this kernel", touched->path,
+				       search->overlay->source);
 	g_autofree char *options = km_makefile_options(search->kernel, touched->path);
 	if (options)
-		return km_refuse(error,
-				 "%s: %s is not built in this kernel's configuration: it needs %s, which is not set; "
-				 "take it out of the patch",
-				 touched->patch, touched->path, options);
-	return km_refuse(error,
-			 "%s: %s is not compiled into this kernel or any of its modules; take it out of the patch",
-			 touched->patch, touched->path);
+		return g_strdup_printf("%s is not built in this kernel's configuration: it needs %s, which is not set",
+				       touched->path, options);
+	return g_strdup_printf("%s is not compiled into this kernel or any of its modules", touched->path);
+}
+
+static gboolean refuse_unbuilt(const KmTouched *touched, const char *why, GError **error)
+{
+	return km_refuse(error, "%s: %s; take it out of the patch", touched->patch, why);
+}
+
+/* Fixes are written for all configurations: what this kernel does not have needs none, and does not stand in the way of the rest. */
+static gboolean leave_out(const Search *search, KmTouched *touched, GError **error)
+{
+	g_autofree char *why = say_unbuilt(search, touched);
+	if (search->external || is_included(search, touched))
+		return refuse_unbuilt(touched, why, error);
+	touched->unbuilt = g_steal_pointer(&why);
+	return TRUE;
 }
 
 /* The kernel's tree has programs of their own beside it. */
@@ -352,7 +377,7 @@ static gboolean is_tool(const Search *search, const KmTouched *touched)
 }
 
 /* The units that one touched file makes us compile: its own, and those that include it. */
-static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray *includers, GError **error)
+static gboolean add_touched(Search *search, KmTouched *touched, GPtrArray *includers, GError **error)
 {
 	gboolean covered = FALSE;
 	if (!touched->is_source || touched->is_new)
@@ -377,7 +402,7 @@ static gboolean add_touched(Search *search, const KmTouched *touched, GPtrArray 
 			"%s: %s is deleted, and the running kernel has its code: a live patch cannot take a file "
 			"out; leave it in",
 			touched->patch, touched->path);
-	return covered || touched->is_deleted || is_tool(search, touched) || refuse_unbuilt(search, touched, error);
+	return covered || touched->is_deleted || is_tool(search, touched) || leave_out(search, touched, error);
 }
 
 static void add_object_names(const Search *search, GStrvBuilder *objects, const char *source)
@@ -478,8 +503,8 @@ static gboolean add_listed(Search *search, const KmTouched *makefile, GError **e
 	return added != NULL;
 }
 
-/* A new source must have become a unit, or be included by others. */
-static gboolean check_new(const Search *search, const KmTouched *touched, GError **error)
+/* A new source becomes a unit, or is included by others. */
+static gboolean check_new(const Search *search, KmTouched *touched, GError **error)
 {
 	for (guint i = 0; i < search->units->len; i++)
 		if (!strcmp(((const KmUnit *)search->units->pdata[i])->source, touched->path))
@@ -487,14 +512,17 @@ static gboolean check_new(const Search *search, const KmTouched *touched, GError
 	g_autoptr(GPtrArray) includers = find_includers(search->overlay->farm, touched->path);
 	if (!touched->is_source || includers->len || is_tool(search, touched))
 		return TRUE;
-	return km_refuse(error,
-			 "%s: %s is a new file that %s: the patch must list it in a makefile (%s += ...), and the "
-			 "module it goes "
-			 "into must be one %s",
-			 touched->patch, touched->path,
-			 search->external ? "no module is made of" : "this kernel's configuration does not build",
-			 search->external ? "MODULE-y" : "obj-y",
-			 search->external ? "that was given with --oot-module" : "of this kernel");
+	if (search->external)
+		return km_refuse(error,
+				 "%s: %s is a new file that no module is made of: the patch must list it in a makefile "
+				 "(MODULE-y += ...), and the module it goes into must be one that was given with "
+				 "--oot-module",
+				 touched->patch, touched->path);
+	touched->unbuilt = g_strdup_printf(
+		"%s is a new file that this kernel's configuration does not build: to be part of it, it must be listed "
+		"in a makefile of the patch (obj-y += ...) and go into a module of this kernel",
+		touched->path);
+	return TRUE;
 }
 
 static gboolean add_all_new(Search *search, GError **error)
@@ -504,7 +532,7 @@ static gboolean add_all_new(Search *search, GError **error)
 		if (((const KmTouched *)files->pdata[i])->is_makefile && !add_listed(search, files->pdata[i], error))
 			return FALSE;
 	for (guint i = 0; i < files->len; i++) {
-		const KmTouched *touched = files->pdata[i];
+		KmTouched *touched = files->pdata[i];
 		if (touched->is_new && !touched->is_deleted && !check_new(search, touched, error))
 			return FALSE;
 	}
@@ -525,6 +553,11 @@ static gboolean add_reached(Search *search, const KmReach *reach, GError **error
 static gboolean check_any(const Search *search, GError **error)
 {
 	const KmTouched *first = search->overlay->files->pdata[0];
+	for (guint i = 0; i < search->overlay->files->len && !search->units->len; i++) {
+		const KmTouched *touched = search->overlay->files->pdata[i];
+		if (touched->unbuilt)
+			return refuse_unbuilt(touched, touched->unbuilt, error);
+	}
 	if (search->units->len)
 		return TRUE;
 	return km_refuse(error,

@@ -37,9 +37,10 @@ void km_units_prepare(KmKernel *kernel);
 
 /*
  * The units of an overlay, whose farm is planted if it wants one: those of touched sources, those that a touched header can reach, and
- * new ones. Compile commands come from kbuild by dry run. Refused: a source not built in this config (naming the config option
- * when the Makefile tells it; a touched .c that other units #include is covered by those units), headers that no built unit
- * includes when nothing else is touched, makefiles that drop an object. Returns an array of KmUnit, owned.
+ * new ones. Compile commands come from kbuild by dry run. A source that this configuration does not build is left out (its
+ * KmTouched.unbuilt says why, naming the config option when the Makefile tells it; a touched .c that other units #include is covered
+ * by those units). Refused: nothing but such sources, or headers that no built unit includes; makefiles that drop an object.
+ * Returns an array of KmUnit, owned.
  */
 GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error);
 

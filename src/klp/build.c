@@ -249,6 +249,12 @@ static gboolean find_tree_units(const State *s, Tree *tree, GError **error)
 		g_autofree char *kbuild = tree_dir(s, "kbuild", tree->number, error);
 		tree->units = kbuild ? km_units_new_external(s->kernel, tree->overlay, kbuild, error) : NULL;
 	}
+	for (guint i = 0; tree->units && i < tree->overlay->files->len; i++) {
+		const KmTouched *touched = tree->overlay->files->pdata[i];
+		if (touched->unbuilt)
+			g_ptr_array_add(s->result->notes,
+					g_strdup_printf("%s: left out: %s", touched->patch, touched->unbuilt));
+	}
 	return tree->units != NULL;
 }
 

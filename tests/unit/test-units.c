@@ -55,22 +55,34 @@ static gboolean is_ready(Bench *bench)
 	return bench->ready;
 }
 
-/* Patch that puts text on top of a file. Compiled below dir; returns the units or NULL. */
-static GPtrArray *units_of(Bench *bench, const char *name, const char *file, const char *text, GError **error)
+/* Patch that puts text on top of a file. */
+static char *diff_of(Bench *bench, const char *file, const char *text)
 {
-	g_autofree char *dir = g_build_filename(bench->temp->path, name, NULL);
-	g_autofree char *overlay_dir = g_build_filename(dir, "overlay", NULL);
-	g_autofree char *patch = g_build_filename(dir, "x.patch", NULL);
 	g_autofree char *pristine = g_build_filename(bench->kernel.source, file, NULL);
 	g_autofree char *original = NULL;
 	g_assert_true(g_file_get_contents(pristine, &original, NULL, NULL));
 	g_auto(GStrv) lines = g_strsplit(original, "\n", 4);
-	g_autofree char *diff = g_strdup_printf("--- a/%s\n+++ b/%s\n@@ -1,3 +1,4 @@\n+%s\n %s\n %s\n %s\n", file, file,
-						text, lines[0], lines[1], lines[2]);
+	return g_strdup_printf("--- a/%s\n+++ b/%s\n@@ -1,3 +1,4 @@\n+%s\n %s\n %s\n %s\n", file, file, text, lines[0],
+			       lines[1], lines[2]);
+}
+
+/* The overlay of a patch, below dir. */
+static KmOverlay *overlay_of(Bench *bench, const char *dir, const char *diff, GError **error)
+{
+	g_autofree char *overlay_dir = g_build_filename(dir, "overlay", NULL);
+	g_autofree char *patch = g_build_filename(dir, "x.patch", NULL);
 	g_assert_true(km_make_dirs(overlay_dir, NULL));
 	g_assert_true(g_file_set_contents(patch, diff, -1, NULL));
 	const char *patches[] = { patch, NULL };
-	g_autoptr(KmOverlay) overlay = km_overlay_new(bench->kernel.source, overlay_dir, patches, error);
+	return km_overlay_new(bench->kernel.source, overlay_dir, patches, error);
+}
+
+/* The units of such a patch, compiled below dir, or NULL. */
+static GPtrArray *units_of(Bench *bench, const char *name, const char *file, const char *text, GError **error)
+{
+	g_autofree char *dir = g_build_filename(bench->temp->path, name, NULL);
+	g_autofree char *diff = diff_of(bench, file, text);
+	g_autoptr(KmOverlay) overlay = overlay_of(bench, dir, diff, error);
 	g_autoptr(GPtrArray) units = overlay ? km_units_new(&bench->kernel, overlay, error) : NULL;
 	if (!units || !km_units_compile(&bench->kernel, overlay, units, dir, 0, NULL, error))
 		return NULL;
@@ -128,6 +140,32 @@ static void test_not_built(Bench *bench, gconstpointer unused)
 		g_test_skip("this source has no drivers/zorro");
 	else
 		assert_refused(bench, "drivers/zorro/zorro.c", "/* c */", KM_ERROR_REFUSED, "CONFIG_ZORRO");
+}
+
+/* A fix for all configurations: what this kernel does not have is left out, and said. */
+static void test_not_built_beside_built(Bench *bench, gconstpointer unused)
+{
+	if (!is_ready(bench))
+		return;
+	static const char *const path = "drivers/zorro/zorro.c";
+	g_autofree char *file = g_build_filename(bench->kernel.source, path, NULL);
+	if (!g_file_test(file, G_FILE_TEST_EXISTS)) {
+		g_test_skip("this source has no drivers/zorro");
+		return;
+	}
+	g_autofree char *dir = g_build_filename(bench->temp->path, "both", NULL);
+	g_autofree char *unbuilt = diff_of(bench, path, "/* c */");
+	g_autofree char *built = diff_of(bench, "fs/proc/meminfo.c", "/* c */");
+	g_autofree char *diff = g_strconcat(unbuilt, built, NULL);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmOverlay) overlay = overlay_of(bench, dir, diff, &error);
+	g_autoptr(GPtrArray) units = overlay ? km_units_new(&bench->kernel, overlay, &error) : NULL;
+	g_assert_no_error(error);
+	g_assert_cmpuint(units->len, ==, 1);
+	g_assert_cmpstr(((const KmUnit *)units->pdata[0])->source, ==, "fs/proc/meminfo.c");
+	const KmTouched *zorro = overlay->files->pdata[0], *meminfo = overlay->files->pdata[1];
+	g_assert_nonnull(strstr(zorro->unbuilt, "it needs CONFIG_ZORRO"));
+	g_assert_null(meminfo->unbuilt);
 }
 
 static gboolean has_file(const Bench *bench, const char *file)
@@ -206,6 +244,8 @@ int main(int argc, char **argv)
 	g_test_add("/units/a patch that does not compile", Bench, NULL, bench_setup, test_patch_that_does_not_compile,
 		   bench_teardown);
 	g_test_add("/units/not built", Bench, NULL, bench_setup, test_not_built, bench_teardown);
+	g_test_add("/units/not built beside built", Bench, NULL, bench_setup, test_not_built_beside_built,
+		   bench_teardown);
 	g_test_add("/units/made elsewhere", Bench, NULL, bench_setup, test_made_elsewhere, bench_teardown);
 	g_test_add("/units/listed above", Bench, NULL, bench_setup, test_listed_above, bench_teardown);
 	g_test_add("/units/generated header", Bench, NULL, bench_setup, test_generated_header, bench_teardown);
