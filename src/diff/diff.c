@@ -375,13 +375,14 @@ json_t *km_diff_to_json(const KmDiff *diff)
 	json_t *refused = json_array();
 	for (guint i = 0; i < diff->refused->len; i++) {
 		const KmRefusal *refusal = diff->refused->pdata[i];
-		json_array_append_new(refused, json_pack("{s:o, s:o, s:o*}", "name", json_text(refusal->name), "why",
-							 json_text(refusal->why), "skeleton",
-							 refusal->skeleton ? json_text(refusal->skeleton) : NULL));
+		json_array_append_new(refused, json_pack("{s:o, s:o}", "name", json_text(refusal->name), "why",
+							 json_text(refusal->why)));
 	}
 	json_t *ignored = json_array();
 	for (guint i = 0; i < diff->ignored->len; i++)
 		json_array_append_new(ignored, json_text(diff->ignored->pdata[i]));
-	return json_pack("{s:o, s:o, s:o, s:o}", "functions", changes_to_json(diff->functions), "data",
-			 changes_to_json(diff->data), "refused", refused, "ignored", ignored);
+	g_autofree char *skeleton = km_diff_skeleton(diff);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o*}", "functions", changes_to_json(diff->functions), "data",
+			 changes_to_json(diff->data), "refused", refused, "ignored", ignored, "skeleton",
+			 skeleton ? json_text(skeleton) : NULL);
 }

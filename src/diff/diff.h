@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
 	char *name;
 	char *why;		/* with the place and what to do */
-	char *skeleton;		/* C text of callbacks that do it, to add to the source file; NULL: none */
+	char *skeleton;		/* C text of functions that do it, part of km_diff_skeleton(); NULL: none */
 	char *startup;		/* "changed __init code": it can be left out, for the kernel or module has started; NULL: no such thing */
 } KmRefusal;
 
@@ -56,6 +56,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmDiff, km_diff_free)
  * run-time code uses, unless callbacks can set it (has_callbacks).
  */
 void km_diff_leave_out_startup(KmDiff *diff, gboolean has_callbacks);
+
+/*
+ * C text of callbacks that give the refused variables their new values while the live patch is in, and their old ones back after, by
+ * means of include/kmend/kmend.h; to add to the source file. NULL: there are none. Caller owns.
+ */
+char *km_diff_skeleton(const KmDiff *diff);
 
 /* No function and no data differ. */
 gboolean km_diff_empty(const KmDiff *diff);

@@ -87,6 +87,8 @@ static void explain_pair(KmItem *item, const KmRef *a, const KmRef *b)
 	g_autofree char *now = ref_words(b);
 	if (km_ref_string(a) && km_ref_string(b))
 		explain_strings(item, km_ref_string(a), km_ref_string(b));
+	else if (b->item->formerly && b->item->formerly == a->item)
+		km_item_add_reason(item, "uses table %s, whose content changed", b->item->name);
 	else if (a->item->constant && b->item->constant)
 		km_item_add_reason(item, "a constant it uses changed: %s", now);
 	else if (a->item->twin == b->item)

@@ -50,26 +50,54 @@ char *km_skeleton(const KmItem *item)
 		return NULL;
 	g_autofree char *number = number_of(item);
 	GString *text = g_string_new(NULL);
-	g_string_append_printf(
-		text,
-		"/* Add this to the end of the source file, and leave the definition of %s as it was. */\n"
-		"#include <kmend/kmend.h>\n\n",
-		name);
 	put_value(text, name, number);
 	g_string_append_printf(text,
 			       "static typeof(%s) kmend_old_%s;\n\n"
 			       "/* Other CPUs use %s meanwhile: take its lock here and below if it has one. */\n"
-			       "static int kmend_set_%s(struct klp_object *obj)\n{\n"
+			       "static void kmend_set_%s(void)\n{\n"
 			       "\tmemcpy((void *)&kmend_old_%s, (void *)&%s, sizeof(%s));\n"
-			       "\tmemcpy((void *)&%s, (void *)&kmend_new_%s, sizeof(%s));\n"
-			       "\treturn 0;\n}\nKMEND_PRE_PATCH(kmend_set_%s);\n\n",
-			       name, name, name, name, name, name, name, name, name, name, name);
+			       "\tmemcpy((void *)&%s, (void *)&kmend_new_%s, sizeof(%s));\n}\n\n",
+			       name, name, name, name, name, name, name, name, name, name);
 	g_string_append_printf(text,
 			       "/* What somebody else has set since then stays. */\n"
-			       "static void kmend_restore_%s(struct klp_object *obj)\n{\n"
+			       "static void kmend_restore_%s(void)\n{\n"
 			       "\tif (!memcmp((void *)&%s, (void *)&kmend_new_%s, sizeof(%s)))\n"
-			       "\t\tmemcpy((void *)&%s, (void *)&kmend_old_%s, sizeof(%s));\n}\n"
-			       "KMEND_POST_UNPATCH(kmend_restore_%s);\n",
-			       name, name, name, name, name, name, name, name);
+			       "\t\tmemcpy((void *)&%s, (void *)&kmend_old_%s, sizeof(%s));\n}\n\n",
+			       name, name, name, name, name, name, name);
 	return g_string_free(text, FALSE);
+}
+
+/* Calls "kmend_WHAT_NAME();" for each variable. */
+static void put_calls(GString *text, const KmDiff *diff, const char *what)
+{
+	for (guint i = 0; i < diff->refused->len; i++) {
+		const KmRefusal *refusal = diff->refused->pdata[i];
+		if (refusal->skeleton)
+			g_string_append_printf(text, "\tkmend_%s_%s();\n", what, refusal->name);
+	}
+}
+
+char *km_diff_skeleton(const KmDiff *diff)
+{
+	g_autoptr(GString) text =
+		g_string_new("/* Add this to the end of the source file, and leave the definitions of the "
+			     "variables as they were. */\n#include <kmend/kmend.h>\n\n");
+	gsize empty = text->len;
+	for (guint i = 0; i < diff->refused->len; i++) {
+		const KmRefusal *refusal = diff->refused->pdata[i];
+		g_string_append(text, refusal->skeleton ? refusal->skeleton : "");
+	}
+	if (text->len == empty)
+		return NULL;
+	/* The kernel calls one of a kind for vmlinux or for a module. */
+	g_string_append(
+		text,
+		"/* Where another file has a callback of that kind for the same object, call these from there. */\n"
+		"static int kmend_set_all(struct klp_object *obj)\n{\n");
+	put_calls(text, diff, "set");
+	g_string_append(text, "\treturn 0;\n}\nKMEND_PRE_PATCH(kmend_set_all);\n\n"
+			      "static void kmend_restore_all(struct klp_object *obj)\n{\n");
+	put_calls(text, diff, "restore");
+	g_string_append(text, "}\nKMEND_POST_UNPATCH(kmend_restore_all);\n");
+	return g_string_free(g_steal_pointer(&text), FALSE);
 }

@@ -5,8 +5,8 @@
 #include "diff/side.h"
 
 /*
- * Callbacks that give a changed variable its new value while the live patch is in, and its old one back after. They use
- * include/kmend/kmend.h, and belong at the end of the variable's source file. Numbers are filled in; of anything else the author
- * writes the value, and the text says where. NULL: no callback can reach the variable. Caller owns.
+ * Functions kmend_set_NAME() and kmend_restore_NAME() that give a changed variable its new value and its old one back. Numbers are
+ * filled in; of anything else the author writes the value, and the text says where. NULL: no callback can reach the variable.
+ * Caller owns.
  */
 char *km_skeleton(const KmItem *item);

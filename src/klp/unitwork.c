@@ -32,15 +32,9 @@ void km_unit_work_free(KmUnitWork *work)
 /* Callbacks for the author, instead of those changes of variables that were refused. */
 static gboolean write_skeletons(const KmUnitWork *work, const char *path, GError **error)
 {
-	g_autoptr(GString) text = g_string_new("/* SPDX-License-Identifier: GPL-2.0-or-later */\n");
-	guint n = 0;
-	for (guint i = 0; i < work->diff->refused->len; i++) {
-		const KmRefusal *r = work->diff->refused->pdata[i];
-		n += r->skeleton != NULL;
-		if (r->skeleton)
-			g_string_append_printf(text, "\n/* %s: %s */\n%s", work->unit->source, r->name, r->skeleton);
-	}
-	return !n || !path || g_file_set_contents(path, text->str, -1, error);
+	g_autofree char *skeleton = path ? km_diff_skeleton(work->diff) : NULL;
+	g_autofree char *text = g_strdup_printf("/* %s */\n%s", work->unit->source, skeleton);
+	return !skeleton || g_file_set_contents(path, text, -1, error);
 }
 
 /* File and line of a symbol in the source, for messages. */

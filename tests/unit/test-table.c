@@ -231,6 +231,8 @@ static void test_variables(void)
 		g_assert_cmpint(refusal->skeleton != NULL, ==, v->skeleton);
 		if (v->skeleton)
 			g_assert_nonnull(strstr(refusal->skeleton, "(typeof(v))0x4"));
+		g_autofree char *skeleton = km_diff_skeleton(diff);
+		g_assert_cmpint(skeleton != NULL, ==, v->skeleton);
 	}
 }
 
