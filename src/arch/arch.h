@@ -166,6 +166,9 @@ typedef struct KmArch {
 	guint64 scratch;	/* registers whose values do not survive it */
 	const char *const *returns;	/* functions that are jumped to in order to return; NULL-ended, or NULL */
 
+	/* Does a row of the unwinder's table (.orc_unwind) say what holds at the first instruction of a function? NULL: no such table. */
+	gboolean (*unwinds_entry)(const guint8 *row, guint size);
+
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);
 } KmArch;

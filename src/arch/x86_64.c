@@ -310,6 +310,16 @@ static guint64 branch_start(const KmSection *section, gsize reloc_index, gboolea
 	return field - MIN(field, 1);
 }
 
+/*
+ * struct orc_entry: where the caller's frame ends, counted from which register. The call has pushed the return address, and nothing
+ * else; the frame pointer is the caller's.
+ */
+static gboolean unwinds_entry(const guint8 *row, guint size)
+{
+	static const guint8 entry[] = { 8, 0, 0, 0, 0x05 /* ORC_REG_SP, bp: ORC_REG_UNDEFINED */ };
+	return size > sizeof(entry) && !memcmp(row, entry, sizeof(entry));
+}
+
 const KmArch km_arch_x86_64 = {
 	.name = "x86_64",
 	.debian = "amd64",
@@ -341,5 +351,6 @@ const KmArch km_arch_x86_64 = {
 	.results = 1 << 0 | 1 << 2, /* 16 bytes come in rax and rdx */
 	.scratch = BITS_OF_SCRATCH,
 	.returns = returns,
+	.unwinds_entry = unwinds_entry,
 	.local_entry = km_arch_no_local_entry,
 };

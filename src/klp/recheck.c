@@ -34,7 +34,7 @@ gboolean km_recheck_built(KmKernel *kernel, const KmImage *image, const char *pa
 {
 	KmVerifyLayout given;
 	copy_layout(layout, &given);
-	g_autoptr(KmVerifyUnits) again = km_verify_units_new(kernel, image, units, tools->template_object, tables, error);
+	g_autoptr(KmVerifyUnits) again = km_verify_units_new(kernel, image, units, tools, tables, error);
 	KmVerifyInput input = { .kernel = kernel, .image = image, .units = again, .layout = &given };
 	g_autoptr(KmObject) module = again ? km_object_read(path, error) : NULL;
 	g_autoptr(KmVerify) verify = module ? km_verify(module, &input, error) : NULL;
@@ -103,7 +103,7 @@ KmVerify *km_recheck(KmKernel *kernel, const char *path, const char *const *patc
 		read_template(&a, kernel, NULL);
 	km_progress_set(progress, "checking %s", path);
 	g_autoptr(KmVerifyUnits) units =
-		patches ? km_verify_units_new(kernel, image, a.units, a.tools->template_object, tables, error) : NULL;
+		patches ? km_verify_units_new(kernel, image, a.units, a.tools, tables, error) : NULL;
 	if (patches && !units)
 		return NULL;
 	KmVerifyInput input = { .kernel = kernel, .image = image, .units = units, .layout = a.tools ? &a.given : NULL };

@@ -335,4 +335,5 @@ void km_compare_all(KmChecker *c)
 		pair_new(c, c->views->pdata[i]);
 	close_over(c);
 	km_check_left_over(c);
+	km_compare_unwind(c);
 }

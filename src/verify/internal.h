@@ -21,6 +21,9 @@ typedef struct {
 	guint64 address;
 } KmAt;
 
+/* The rows of the unwinder in one object (unwind.c). */
+typedef struct KmUnwind KmUnwind;
+
 /* A struct klp_func as decoded from the module's data. */
 typedef struct {
 	char *object, *name;
@@ -50,6 +53,8 @@ typedef struct {
 	GHashTable *pairs; /* KmSection of patched -> GPtrArray of KmPair (not owned) */
 	GHashTable *rows; /* "section start": rows that were paired */
 	GHashTable *replaced; /* KmSymbol of patched that a klp_func leads to */
+	KmObject *unwound; /* patched with what the kernel's tool adds, or NULL */
+	KmUnwind *unwind; /* its rows, or NULL */
 } KmView;
 
 struct KmVerifyUnits {
@@ -78,6 +83,7 @@ typedef struct {
 	guint work;
 	GHashTable *used; /* "section start": rows of the module that a unit has */
 	GHashTable *covered; /* KmSection of module -> GArray of KmSpan */
+	KmUnwind *unwind; /* of the module; NULL: it has none that could be read */
 } KmChecker;
 
 /* A stretch of a section that something accounts for. */
@@ -88,6 +94,8 @@ typedef struct {
 void km_find(KmChecker *c, const char *where, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* where: section+offset, with the symbol that covers it. */
 void km_find_at(KmChecker *c, const KmSection *section, guint64 offset, const char *format, ...) G_GNUC_PRINTF(4, 5);
+/* Something that could not be looked at. */
+void km_note(KmChecker *c, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void km_cover(KmChecker *c, const KmSection *section, guint64 start, guint64 size);
 gboolean km_is_covered(const KmChecker *c, const KmSection *section, guint64 offset);
 
@@ -109,8 +117,15 @@ void km_check_load(KmChecker *c);
 void km_check_patch(KmChecker *c);
 void km_check_tables(KmChecker *c);
 
-/* view.c */
-KmView *km_view_new(KmChecker *c, const KmUnit *unit, const char *path, const char *const *tables, GError **error);
+/* unwind.c: by itself; the rows of a unit; the module against the units, once all is paired. */
+void km_check_unwind(KmChecker *c);
+void km_view_unwind(KmView *view, const KmKernel *kernel, const KmModuleTools *tools);
+void km_compare_unwind(KmChecker *c);
+void km_unwind_free(KmUnwind *unwind);
+
+/* view.c: of a unit, or (unit NULL) of the frame. */
+KmView *km_view_new(KmChecker *c, const KmUnit *unit, const KmModuleTools *tools, const char *const *tables,
+		    GError **error);
 void km_view_free(KmView *view);
 /* Forget what an earlier check paired. */
 void km_view_reset(KmView *view);

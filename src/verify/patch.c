@@ -340,13 +340,13 @@ void km_check_patch(KmChecker *c)
 	if (!calls_enable(c))
 		km_find(c, c->module->path, "nothing in it calls klp_enable_patch()");
 	if (!c->has_layout) {
-		c->result->note = g_strdup("the kernel has no type information (BTF): what is replaced was not decoded");
+		km_note(c, "the kernel has no type information (BTF): what is replaced was not decoded");
 		return;
 	}
 	guint found = find_patch(c);
 	if (!found) {
 		/* Some tools' modules fill the structures in when they are loaded. */
-		c->result->note = g_strdup("no struct klp_patch in its data: it is made at run time, and was not decoded");
+		km_note(c, "no struct klp_patch in its data: it is made at run time, and was not decoded");
 		return;
 	}
 	if (found > 1)

@@ -204,49 +204,6 @@ static void check_static_call_keys(KmChecker *c, const KmSection *table, guint s
 	}
 }
 
-/* ---- unwind information ---- */
-
-static gboolean has_unwind_row(const KmSection *ips, const KmSymbol *f)
-{
-	for (guint i = 0; i < ips->relocs->len; i++) {
-		const KmReloc *r = &g_array_index(ips->relocs, KmReloc, i);
-		if (r->symbol->section == f->section && r->symbol->value + (guint64)r->addend <= f->value)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-static void check_unwind(KmChecker *c)
-{
-	const KmSection *ips = km_object_find_section(c->module, ".orc_unwind_ip");
-	const KmSection *rows = km_object_find_section(c->module, ".orc_unwind");
-	guint size = GPOINTER_TO_UINT(g_hash_table_lookup(c->sizes, ".orc_unwind"));
-	if (!ips && !rows && !is_customary(c, ".orc_unwind_ip"))
-		return;
-	if (!ips || !rows || !size || ips->size % 4 || rows->size / size != ips->size / 4 || rows->size % size ||
-	    ips->relocs->len != ips->size / 4) {
-		km_find(c, ".orc_unwind", "its rows and their addresses are not equally many");
-		return;
-	}
-	for (guint i = 0; i < c->module->symbols->len; i++) {
-		const KmSymbol *f = c->module->symbols->pdata[i];
-		if (f->section && f->type == STT_FUNC && km_section_is_text(f->section) && !has_unwind_row(ips, f))
-			km_find(c, f->name, "the kernel could not unwind its stack: .orc_unwind_ip has no row for it");
-	}
-	for (guint i = 0; i < ips->relocs->len; i++) {
-		const KmReloc *r = &g_array_index(ips->relocs, KmReloc, i);
-		if (r->offset != (guint64)i * 4 || !r->symbol->section || !(r->symbol->section->flags & SHF_EXECINSTR))
-			km_find_at(c, ips, r->offset, "an unwind row about no code");
-		/* The kernel sorts them, and searches: two of one address would leave it to chance which is found. */
-		for (guint k = 0; k < i; k++) {
-			const KmReloc *o = &g_array_index(ips->relocs, KmReloc, k);
-			if (o->symbol->section == r->symbol->section &&
-			    o->symbol->value + (guint64)o->addend == r->symbol->value + (guint64)r->addend)
-				km_find_at(c, ips, r->offset, "a second unwind row about one place");
-		}
-	}
-}
-
 /* ---- landing pads ---- */
 
 static gboolean is_address_taken(const KmChecker *c, const KmSection *code, guint64 at)
@@ -292,6 +249,5 @@ void km_check_tables(KmChecker *c)
 	for (const KmSiteTable *t = c->module->arch->sites; t && t->table; t++)
 		if (is_customary(c, t->table))
 			check_sites(c, t->table, t->callee, 4);
-	check_unwind(c);
 	check_seals(c);
 }

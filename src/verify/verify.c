@@ -50,6 +50,15 @@ void km_find_at(KmChecker *c, const KmSection *section, guint64 offset, const ch
 		add_finding(c, g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", section->name, offset), what);
 }
 
+void km_note(KmChecker *c, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	g_autofree char *text = g_strdup_vprintf(format, args), *before = c->result->note;
+	va_end(args);
+	c->result->note = before ? g_strconcat(before, "; ", text, NULL) : g_strdup(text);
+}
+
 /* ---- what is accounted for ---- */
 
 void km_cover(KmChecker *c, const KmSection *section, guint64 start, guint64 size)
@@ -96,6 +105,7 @@ static void checker_clear(KmChecker *c)
 	g_clear_pointer(&c->sizes, g_hash_table_unref);
 	g_clear_pointer(&c->named, g_hash_table_unref);
 	g_clear_pointer(&c->stock, g_hash_table_unref);
+	g_clear_pointer(&c->unwind, km_unwind_free);
 	g_clear_pointer(&c->result, km_verify_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KmChecker, checker_clear)
@@ -156,8 +166,8 @@ static gboolean check_kind(const KmObject *module, const KmVerifyInput *input, G
 
 /* ---- units ---- */
 
-KmVerifyUnits *km_verify_units_new(KmKernel *kernel, const KmImage *image, const GPtrArray *units, const char *frame,
-				   const char *const *tables, GError **error)
+KmVerifyUnits *km_verify_units_new(KmKernel *kernel, const KmImage *image, const GPtrArray *units,
+				   const KmModuleTools *tools, const char *const *tables, GError **error)
 {
 	KmVerifyInput input = { .kernel = kernel, .image = image };
 	g_autoptr(KmVerifyUnits) result = g_new0(KmVerifyUnits, 1);
@@ -167,7 +177,7 @@ KmVerifyUnits *km_verify_units_new(KmKernel *kernel, const KmImage *image, const
 	/* Only for what reading a unit asks. */
 	KmChecker c = { .input = &input, .stock = result->stock, .named = result->named };
 	for (guint i = 0; i <= units->len; i++) {
-		KmView *view = km_view_new(&c, i ? units->pdata[i - 1] : NULL, frame, tables, error);
+		KmView *view = km_view_new(&c, i ? units->pdata[i - 1] : NULL, tools, tables, error);
 		if (!view)
 			return NULL;
 		g_ptr_array_add(result->views, view);
@@ -199,6 +209,7 @@ KmVerify *km_verify(KmObject *module, const KmVerifyInput *input, GError **error
 	km_check_load(&c);
 	km_check_patch(&c);
 	km_check_tables(&c);
+	km_check_unwind(&c);
 	if (input->units) {
 		for (guint i = 0; i < input->units->views->len; i++)
 			km_view_reset(input->units->views->pdata[i]);

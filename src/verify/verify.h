@@ -41,12 +41,12 @@ typedef struct {
 typedef struct KmVerifyUnits KmVerifyUnits;
 
 /*
- * units: of KmUnit, compiled: those whose code the module carries. frame: object file of the parts that every module of kmend
- * has in common. tables: of the author's word about read-only tables, as for km_diff_new_allowing(). kernel and image must
+ * units: of KmUnit, compiled: those whose code the module carries. tools: the parts that every module of kmend has in
+ * common, and what makes the unwinder's rows of a unit. tables: of the author's word about read-only tables, as for km_diff_new_allowing(). kernel and image must
  * outlive the result.
  */
-KmVerifyUnits *km_verify_units_new(KmKernel *kernel, const KmImage *image, const GPtrArray *units, const char *frame,
-				   const char *const *tables, GError **error);
+KmVerifyUnits *km_verify_units_new(KmKernel *kernel, const KmImage *image, const GPtrArray *units,
+				   const KmModuleTools *tools, const char *const *tables, GError **error);
 void km_verify_units_free(KmVerifyUnits *units);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmVerifyUnits, km_verify_units_free)
 

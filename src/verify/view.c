@@ -26,6 +26,8 @@ void km_view_free(KmView *view)
 	g_clear_pointer(&view->plain_twins, g_hash_table_unref);
 	km_diff_free(view->diff);
 	km_match_free(view->match);
+	km_unwind_free(view->unwind);
+	km_object_free(view->unwound);
 	km_object_free(view->patched);
 	km_object_free(view->plain);
 	km_object_free(view->original);
@@ -98,7 +100,8 @@ static gboolean compare_versions(KmView *view, const char *const *tables, GError
 	return view->diff != NULL;
 }
 
-KmView *km_view_new(KmChecker *c, const KmUnit *unit, const char *path, const char *const *tables, GError **error)
+KmView *km_view_new(KmChecker *c, const KmUnit *unit, const KmModuleTools *tools, const char *const *tables,
+		    GError **error)
 {
 	KmView *view = g_new0(KmView, 1);
 	view->unit = unit;
@@ -106,7 +109,7 @@ KmView *km_view_new(KmChecker *c, const KmUnit *unit, const char *path, const ch
 	view->rows = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	view->replaced = g_hash_table_new(NULL, NULL);
 	view->changed = g_hash_table_new(NULL, NULL);
-	gboolean ok = (view->patched = km_object_read(unit ? unit->patched : path, error)) != NULL;
+	gboolean ok = (view->patched = km_object_read(unit ? unit->patched : tools->template_object, error)) != NULL;
 	if (ok && unit) {
 		KmObject *stock = strcmp(unit->owner, "vmlinux") ? km_stock(c, unit->owner) : NULL;
 		ok = (view->original = km_object_read(unit->original, error)) &&
@@ -118,6 +121,7 @@ KmView *km_view_new(KmChecker *c, const KmUnit *unit, const char *path, const ch
 		km_view_free(view);
 		return NULL;
 	}
+	km_view_unwind(view, c->input->kernel, tools);
 	if (unit) {
 		view->plain_twins = pair_by_order(view->original, view->plain);
 		list_changed(view);
