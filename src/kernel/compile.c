@@ -5,6 +5,7 @@
  */
 #include "kernel/unit.h"
 
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@
 #include "kernel/scatter.h"
 
 /* What all tasks share. */
-typedef struct {
+typedef struct KmCompiler {
 	KmKernel *kernel;
 	const KmOverlay *overlay;
 	const char *dir;
@@ -167,12 +168,36 @@ static char *empty_path(const Job *job, const KmUnit *unit)
 	return output_path(job, "empty", unit, ".c");
 }
 
+/* lib/raid6's .uc files are C for awk to unroll: with "$#" for the number of times, "$$" for which one it is. */
+static gboolean is_template(const KmUnit *unit)
+{
+	return g_str_has_suffix(unit->source, ".uc");
+}
+
+static gboolean unroll_template(const Job *job, const KmUnit *unit, gboolean patched, GError **error)
+{
+	const char *tree = patched && job->overlay->farm ? job->overlay->farm : job->overlay->source;
+	g_autofree char *from = g_build_filename(tree, unit->source, NULL);
+	g_autofree char *to = output_path(job, patched ? "patched" : "original", unit, ".c");
+	g_autofree char *content = NULL;
+	g_autoptr(GError) local = NULL;
+	if (!g_file_get_contents(from, &content, NULL, &local))
+		return km_fail(error, "cannot read %s: %s", from, local->message);
+	g_autoptr(GString) text = g_string_new(content);
+	g_string_replace(text, "$#", "1", 0);
+	g_string_replace(text, "$$", "0", 0);
+	return make_parent(to, error) && (g_file_set_contents(to, text->str, -1, &local) ||
+					  km_fail(error, "cannot write %s: %s", to, local->message));
+}
+
 /* The name of the file to compile. */
 static char *input_path(const Job *job, const KmUnit *unit, gboolean patched)
 {
 	g_autofree char *named = km_unit_source_name(unit);
 	if (!patched && unit->is_new)
 		return empty_path(job, unit);
+	if (is_template(unit))
+		return output_path(job, patched ? "patched" : "original", unit, ".c");
 	if (patched && !job->overlay->farm)
 		return g_build_filename(job->overlay->dir, "compiled", named, NULL);
 	if (is_relative_tree(job, unit))
@@ -281,7 +306,9 @@ static gboolean compile_with(Job *job, const KmUnit *unit, gboolean patched, con
 static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const char *mode, const char *output,
 			GError **error)
 {
-	const char *const flags[] = { "-g0", "-ffunction-sections", "-fdata-sections", mode, NULL };
+	/* Without line markers: they differ, and say nothing that reaches the object. */
+	const char *markers = strcmp(mode, "-E") ? NULL : "-P";
+	const char *const flags[] = { "-g0", "-ffunction-sections", "-fdata-sections", mode, markers, NULL };
 	return compile_with(job, unit, patched, flags, output, error);
 }
 
@@ -482,6 +509,79 @@ static gboolean can_report_clones(const Job *job, const KmUnit *unit)
 	g_autoptr(KmRunResult) result = km_run(argv, &options, NULL);
 	return result && result->status == 0;
 }
+
+/* ---- one unit at a time ---- */
+
+KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *sample, const char *dir,
+			    KmProgress *progress, GError **error)
+{
+	g_autofree char *headers = g_build_filename(dir, "include", NULL);
+	if (!km_headers_write(headers, error))
+		return NULL;
+	KmCompiler *c = g_new0(KmCompiler, 1);
+	*c = (KmCompiler){ .kernel = kernel, .overlay = overlay, .dir = g_strdup(dir), .progress = progress };
+	c->env = km_tool_env();
+	c->generated = g_hash_table_new(g_str_hash, g_str_equal);
+	c->reports_clones = sample->want_clones && can_report_clones(c, sample);
+	g_mutex_init(&c->mutex);
+	return c;
+}
+
+void km_compiler_free(KmCompiler *c)
+{
+	if (!c)
+		return;
+	g_mutex_clear(&c->mutex);
+	g_hash_table_unref(c->generated);
+	g_strfreev(c->env);
+	g_free((char *)c->dir);
+	g_free(c);
+}
+
+gboolean km_compiler_unit(KmCompiler *c, KmUnit *unit, GError **error)
+{
+	g_autoptr(GError) of_patch = NULL;
+	g_free(unit->dir);
+	unit->dir = g_strdup(c->dir);
+	/* Where both sides fail it is not the patch's fault. */
+	gboolean patched = compile_patched(c, unit, &of_patch);
+	if (!compile_original(c, unit, error))
+		return FALSE;
+	if (!patched)
+		g_propagate_error(error, g_steal_pointer(&of_patch));
+	return patched;
+}
+
+char *km_compiler_preprocess(KmCompiler *c, const KmUnit *unit, gboolean patched, GError **error)
+{
+	g_autofree char *text = output_path(c, patched ? "patched" : "original", unit, ".i");
+	g_autoptr(GError) local = NULL;
+	char *content = NULL;
+	if (!make_parent(text, error) || (patched && !make_way(c, unit, error)) ||
+	    (is_template(unit) && !unroll_template(c, unit, patched, error)) ||
+	    !compile(c, unit, patched, "-E", text, error))
+		return NULL;
+	gboolean ok = g_file_get_contents(text, &content, NULL, &local);
+	g_unlink(text);
+	return ok ? content : km_fail_null(error, "cannot read %s: %s", text, local->message);
+}
+
+void km_compiler_forget(const KmCompiler *c, KmUnit *unit)
+{
+	static const char *const kinds[] = { "original", "plain", "patched" };
+	static const char *const endings[] = { ".o", ".s", ".clones", ".s.apart.s" };
+	for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++)
+		for (gsize e = 0; e < G_N_ELEMENTS(endings); e++) {
+			g_autofree char *path = output_path(c, kinds[k], unit, endings[e]);
+			g_unlink(path);
+		}
+	g_clear_pointer(&unit->original, g_free);
+	g_clear_pointer(&unit->plain, g_free);
+	g_clear_pointer(&unit->patched, g_free);
+	g_clear_pointer(&unit->clones, g_free);
+}
+
+/* ---- all of a list of units ---- */
 
 gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,
 			  KmProgress *progress, GError **error)

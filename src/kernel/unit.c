@@ -14,6 +14,7 @@
 #include "kernel/kbuild.h"
 #include "kernel/lists.h"
 #include "kernel/makefile.h"
+#include "kernel/narrow.h"
 #include "kernel/reach.h"
 
 /* A file that is included by one that is included ... : more than this is a loop. */
@@ -39,6 +40,8 @@ void km_unit_free(KmUnit *unit)
 
 char *km_unit_source_name(const KmUnit *unit)
 {
+	if (unit->text_only)
+		return g_strdup(unit->source);
 	return g_strdup_printf("%.*s.c", (int)(strlen(unit->object) - strlen(".o")), unit->object);
 }
 
@@ -411,6 +414,16 @@ static void add_object_names(const Search *search, GStrvBuilder *objects, const 
 	g_strv_builder_addv(objects, (const char **)names);
 }
 
+/* A header in which only comments and white space change: the lines keep their numbers. */
+static gboolean is_same_to_compiler(const Search *search, const KmTouched *touched)
+{
+	g_autofree char *path = g_build_filename(search->overlay->source, touched->path, NULL);
+	g_autofree char *original = NULL, *patched = NULL;
+	return !touched->is_source && !touched->is_new && !touched->is_deleted &&
+	       g_file_get_contents(path, &original, NULL, NULL) &&
+	       g_file_get_contents(touched->patched, &patched, NULL, NULL) && km_narrow_source(original, patched);
+}
+
 /* The sources that headers of the patch can reach, and those of the patch; NULL in *sources where no farm is wanted. */
 static gboolean find_reached(const Search *search, KmReach **reach, GError **error)
 {
@@ -420,9 +433,11 @@ static gboolean find_reached(const Search *search, KmReach **reach, GError **err
 	g_autoptr(GPtrArray) paths = g_ptr_array_new();
 	for (guint i = 0; i < search->overlay->files->len; i++) {
 		const KmTouched *touched = search->overlay->files->pdata[i];
-		if (!touched->is_makefile)
+		if (!touched->is_makefile && !is_same_to_compiler(search, touched))
 			g_ptr_array_add(paths, touched->path);
 	}
+	if (!paths->len)
+		return TRUE;
 	g_ptr_array_add(paths, NULL);
 	g_autofree char *patched = g_build_filename(search->overlay->dir, "patched", NULL);
 	const KmReachTree tree = {
@@ -541,6 +556,52 @@ static gboolean add_all_new(Search *search, GError **error)
 	return TRUE;
 }
 
+/* Compiled as C, it is as good a command as any for the preprocessor. */
+static const KmUnit *find_sample(const Search *search)
+{
+	for (guint i = 0; i < search->units->len; i++) {
+		const KmUnit *unit = search->units->pdata[i];
+		if (!unit->is_new && !unit->text_only && !unit->module_path)
+			return unit;
+	}
+	return search->units->len ? search->units->pdata[0] : NULL;
+}
+
+static void add_text(Search *search, const KmUnit *sample, const char *path)
+{
+	gboolean assembly = g_str_has_suffix(path, ".S");
+	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+	g_strv_builder_addv(argv, (const char **)sample->argv);
+	if (assembly)
+		g_strv_builder_add(argv, "-D__ASSEMBLY__");
+	g_strv_builder_add_many(argv, "-x", assembly ? "assembler-with-cpp" : "c", NULL);
+	KmUnit *unit = g_new0(KmUnit, 1);
+	unit->source = g_strdup(path);
+	unit->object = g_strdup_printf("%.*s.o", (int)(strrchr(path, '.') - path), path);
+	unit->owner = g_strdup("vmlinux");
+	unit->argv = g_strv_builder_end(argv);
+	unit->cwd = g_strdup(sample->cwd);
+	unit->reached = unit->text_only = TRUE;
+	g_ptr_array_add(search->units, unit);
+}
+
+/* Tools and what runs before the kernel are no part of it, and what the configuration leaves out is not either. */
+static gboolean may_run(const Search *search, const char *path)
+{
+	g_autofree char *boot = g_strconcat("arch/", search->kernel->arch->kbuild, "/boot/", NULL);
+	g_autofree char *as_c = g_strdup_printf("%.*s.c", (int)(strrchr(path, '.') - path), path);
+	g_autofree char *lacks = km_makefile_options(search->kernel, as_c);
+	return !lacks && !g_str_has_prefix(path, "tools/") && !g_str_has_prefix(path, boot);
+}
+
+static void add_texts(Search *search, const KmReach *reach)
+{
+	const KmUnit *sample = find_sample(search);
+	for (guint i = 0; reach && sample && i < reach->others->len; i++)
+		if (may_run(search, reach->others->pdata[i]))
+			add_text(search, sample, reach->others->pdata[i]);
+}
+
 static gboolean add_reached(Search *search, const KmReach *reach, GError **error)
 {
 	gboolean any = FALSE;
@@ -560,6 +621,14 @@ static gboolean check_any(const Search *search, GError **error)
 	}
 	if (search->units->len)
 		return TRUE;
+	gboolean same = TRUE;
+	for (guint i = 0; i < search->overlay->files->len; i++)
+		same = same && is_same_to_compiler(search, search->overlay->files->pdata[i]);
+	if (same) {
+		g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
+			    "nothing to patch: only comments and white space of headers change");
+		return FALSE;
+	}
 	return km_refuse(error,
 			 "%s: no unit that is built into this kernel or its modules includes %s%s; take it out of the "
 			 "patch",
@@ -646,6 +715,8 @@ static gboolean add_all(Search *search, GError **error)
 	for (guint i = 0; ok && i < files->len; i++)
 		ok = add_touched(search, files->pdata[i], includers->pdata[i], error);
 	ok = ok && add_all_new(search, error) && add_reached(search, reach, error) && check_any(search, error);
+	if (ok)
+		add_texts(search, reach);
 	g_clear_pointer(&search->farm, km_kbuild_free);
 	km_reach_free(reach);
 	return ok;

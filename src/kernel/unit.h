@@ -17,9 +17,12 @@ typedef struct {
 	gboolean external;	/* of a module built outside the kernel's tree; source and object are relative to its directory */
 	gboolean shared;	/* its object is linked into several modules: there is one unit for each */
 	gboolean reached; /* its own file is not touched, only what it includes: most such units do not change */
+	/* No unit, but a text that a touched header reaches and that we cannot compile (assembly, a template of sources): only to be
+	 * preprocessed. source is its file, object a name for it. */
+	gboolean text_only;
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
-	char *dir;		/* set by km_units_compile(): where its objects and what they need are made */
-	/* Filled by km_units_compile(): object files in the work directory. */
+	char *dir;		/* set with the objects: where its objects and what they need are made */
+	/* Filled by km_units_compile(), km_compiler_unit(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
 	char *patched;		/* sectioned, from the overlay */
@@ -51,8 +54,23 @@ GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error);
 GPtrArray *km_units_new_external(KmKernel *kernel, KmOverlay *overlay, const char *scratch, GError **error);
 
 /*
- * Compile all of them into dir, jobs at once (0: number of CPUs). Original: to assembly once with section flags, assembled
- * twice (as it is, and with .text.X folded back for plain). A compiler error in the original means the kernel's set-up is
+ * Compiles single units of an overlay into dir; any number of threads at once, each with a unit of its own. The units must outlive it.
+ */
+typedef struct KmCompiler KmCompiler;
+/* sample: one of the units, for what is to be known of the compiler. */
+KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *sample, const char *dir,
+			    KmProgress *progress, GError **error);
+void km_compiler_free(KmCompiler *compiler);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmCompiler, km_compiler_free)
+/* Both sides, as km_units_compile() does it. */
+gboolean km_compiler_unit(KmCompiler *compiler, KmUnit *unit, GError **error);
+/* What the compiler proper would read, without line markers. __LINE__ and __FILE__ in it are what they are in the object. */
+char *km_compiler_preprocess(KmCompiler *compiler, const KmUnit *unit, gboolean patched, GError **error);
+/* Remove the files of a unit that does not change. */
+void km_compiler_forget(const KmCompiler *compiler, KmUnit *unit);
+
+/*
+ * Compile all of them into dir, jobs at once (0: number of CPUs). A compiler error in the original means the kernel's set-up is
  * wrong; in the patched file it is the patch's: the message says which, with the compiler's first error line.
  */
 gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray *units, const char *dir, guint jobs,

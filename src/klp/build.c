@@ -18,6 +18,7 @@
 #include "klp/story.h"
 #include "klp/recheck.h"
 #include "klp/unitwork.h"
+#include "klp/winnow.h"
 
 /* A source that the patches touch: the kernel's, or that of out-of-tree modules. */
 typedef struct {
@@ -343,15 +344,34 @@ static gboolean check_image(const State *s, GError **error)
 			 release, s->kernel->release, s->kernel->name);
 }
 
+/* Units whose own file a patch touches are always compiled and proved; others only when they change. */
+static gboolean compile_tree(State *s, const Tree *tree, GError **error)
+{
+	g_autofree char *objects = tree_dir(s, "objects", tree->number, error);
+	g_autoptr(GPtrArray) touched = g_ptr_array_new();
+	for (guint i = 0; i < tree->units->len; i++)
+		if (!((const KmUnit *)tree->units->pdata[i])->reached)
+			g_ptr_array_add(touched, tree->units->pdata[i]);
+	return objects &&
+	       km_units_compile(s->kernel, tree->overlay, touched, objects, s->options->jobs, s->progress, error) &&
+	       km_winnow(s->kernel, tree->overlay, tree->units, objects, s->options->jobs, &s->result->reached,
+			 s->progress, error);
+}
+
+static void forget_unchanged(State *s)
+{
+	for (guint i = s->units->len; i-- > 0;)
+		if (!((const KmUnit *)s->units->pdata[i])->original)
+			g_ptr_array_remove_index(s->units, i);
+}
+
 static gboolean compile_trees(State *s, GError **error)
 {
 	for (guint i = 0; i < s->trees->len; i++) {
-		const Tree *tree = s->trees->pdata[i];
-		g_autofree char *objects = tree_dir(s, "objects", tree->number, error);
-		if (!objects || !km_units_compile(s->kernel, tree->overlay, tree->units, objects, s->options->jobs,
-						  s->progress, error))
+		if (!compile_tree(s, s->trees->pdata[i], error))
 			return FALSE;
 	}
+	forget_unchanged(s);
 	return TRUE;
 }
 
@@ -381,6 +401,13 @@ static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
 	return km_fail(error, "%s belongs to no source tree", work->unit->source);
 }
 
+/* Also those that are forgotten already. */
+static guint count_units(const State *s)
+{
+	const KmReached *r = &s->result->reached;
+	return s->units->len + r->candidates - r->changed;
+}
+
 static gboolean work_units(State *s, GError **error)
 {
 	for (guint i = 0; i < s->units->len; i++) {
@@ -401,7 +428,7 @@ static gboolean work_units(State *s, GError **error)
 	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
-		    "nothing to patch: the code of all %u touched unit(s) stays the same%s", s->units->len,
+		    "nothing to patch: the code of all %u touched unit(s) stays the same%s", count_units(s),
 		    s->options->ignore_init ? ", but for what --ignore-init leaves out" : "");
 	return FALSE;
 }
@@ -688,6 +715,11 @@ json_t *km_build_to_json(const KmBuild *build)
 				 "callbacks", callbacks_to_json(build), "states", states_to_json(build), "notes",
 				 strings_to_json(build->notes), "compared", (int)build->compared, "references",
 				 (int)build->references);
+	const KmReached *r = &build->reached;
+	json_object_set_new(json, "reached",
+			    json_pack("{s:i, s:i, s:i, s:i, s:i}", "candidates", (int)r->candidates, "same_text",
+				      (int)r->same_text, "unused", (int)r->unused, "compiled", (int)r->compiled,
+				      "changed", (int)r->changed));
 	if (build->stories)
 		json_object_set_new(json, "units", km_stories_to_json(build->stories));
 	return json;

@@ -41,6 +41,15 @@ typedef struct {
 	char *source; /* unit */
 } KmCallbackInfo;
 
+/* What became of the built units that no patch touches but that can include a touched header. */
+typedef struct {
+	guint candidates; /* by the include graph */
+	guint same_text; /* the compiler would read the same tokens */
+	guint unused; /* what differs is used by nothing in the unit */
+	guint compiled; /* the rest: both sides compiled */
+	guint changed; /* of those: their objects differ */
+} KmReached;
+
 typedef struct {
 	char *output;
 	char *module_name;
@@ -49,6 +58,7 @@ typedef struct {
 	GPtrArray *callbacks; /* of KmCallbackInfo */
 	GArray *states; /* of KmState */
 	GPtrArray *notes; /* of char*: what the patch asks for without effect, and what was left out of it */
+	KmReached reached;
 	guint compared; /* functions of the originals proved equal to the running code */
 	guint references; /* livepatch relocations' distinct symbols */
 	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */
