@@ -328,7 +328,7 @@ static void check_told(KmChecker *c)
 	g_autofree char *a = joined(told), *b = joined(true_ones);
 	if (strcmp(a, b))
 		km_find(c, ".modinfo", "kmend_func says '%s', the structures replace '%s'", a, b);
-	if (!replace || (*replace == 'Y') != (bytes[c->layout.patch_replace] != 0))
+	if (!replace || strcmp(replace, bytes[c->layout.patch_replace] ? "Y" : "N"))
 		km_find(c, ".modinfo", "kmend_replace says otherwise than struct klp_patch");
 }
 
