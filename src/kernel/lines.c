@@ -197,7 +197,7 @@ static GArray *map_lines(const GArray *hunks, guint lines)
 	return map;
 }
 
-static char *run_diff(const char *original, const char *patched, GError **error)
+static char *run_diff(const char *original, const char *patched, const char *flag, GError **error)
 {
 	km_tempdir_sweep(NULL, "kmend-lines");
 	g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "kmend-lines", error);
@@ -207,7 +207,7 @@ static char *run_diff(const char *original, const char *patched, GError **error)
 	g_autoptr(GError) local = NULL;
 	if (!g_file_set_contents(path, original, -1, &local))
 		return km_fail_null(error, "cannot write %s: %s", path, local->message);
-	const char *argv[] = { "diff", "--text", path, "-", NULL };
+	const char *argv[] = { "diff", flag, path, "-", NULL };
 	const char *env[] = { "LC_ALL=C", NULL };
 	KmRunOptions options = { .env = env, .stdin_text = patched };
 	g_autoptr(KmRunResult) result = km_run(argv, &options, error);
@@ -268,15 +268,41 @@ static char *number_lines(const char *patched, const GArray *map, const char *pa
 	return g_string_free(out, FALSE);
 }
 
+static GArray *hunks_between(const char *original, const char *patched, const char *flag, GError **error)
+{
+	g_autofree char *diff = strcmp(original, patched) ? run_diff(original, patched, flag, error) : g_strdup("");
+	return diff ? read_hunks(diff) : NULL;
+}
+
 GArray *km_lines_changed(const char *original, const char *patched, GError **error)
 {
-	g_autofree char *diff = strcmp(original, patched) ? run_diff(original, patched, error) : g_strdup("");
-	return diff ? read_hunks(diff) : NULL;
+	return hunks_between(original, patched, "--text", error);
+}
+
+/* The same text, line by line, with blanks for comments. */
+static char *without_comments(const char *text)
+{
+	char *out = g_strdup(text);
+	Lexer lexer = { 0 };
+	gsize size = strlen(text);
+	for (gsize at = 0, end; at < size; at = end) {
+		gboolean within = lexer.comment;
+		gsize used = scan_one(&lexer, text + at, size - at);
+		end = at + (used ? used : strcspn(text + at, "\n"));
+		for (gsize i = at; (within || lexer.comment || !used) && i < end; i++)
+			out[i] = text[i] == '\n' ? '\n' : ' ';
+		/* An apostrophe in a text for people: no constant goes on over the end of the line. */
+		if (text[at] == '\n')
+			lexer.quote = 0;
+	}
+	return out;
 }
 
 char *km_lines_keep(const char *original, const char *patched, const char *path, GError **error)
 {
-	g_autoptr(GArray) hunks = km_lines_changed(original, patched, error);
+	/* A line that was only indented anew, or got a remark, is the same line. */
+	g_autofree char *a = without_comments(original), *b = without_comments(patched);
+	g_autoptr(GArray) hunks = hunks_between(a, b, "-aw", error);
 	if (!hunks)
 		return NULL;
 	g_autoptr(GArray) map = map_lines(hunks, count_lines(patched));
