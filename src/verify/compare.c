@@ -21,7 +21,9 @@ void km_pair(KmChecker *c, KmView *view, KmSection *from, guint64 start, guint64
 	if (known && known->to == to && (gint64)(known->at - known->start) == at - (gint64)start &&
 	    start + size <= known->start + known->size)
 		return;
-	if (at < 0 || (guint64)at > to->size || size > to->size - (guint64)at) {
+	/* Livepatch relocations have a size, and no bytes that anything could be compared with. */
+	guint64 room = to->klp_object ? 0 : to->size;
+	if (at < 0 || (guint64)at > room || size > room - (guint64)at) {
 		km_find_at(c, to, at < 0 ? 0 : (guint64)at, "%s of %s (%" G_GUINT64_FORMAT " bytes) does not fit there",
 			   from->name, view->patched->path, size);
 		return;

@@ -70,7 +70,7 @@ static void compare_string(const Look *l, const KmSection *from)
 	const char *text = (const char *)from->data->data + l->target;
 	gsize size = strnlen(text, from->size - (guint64)l->target) + 1;
 	const KmSection *to = l->at.section;
-	if (there < 0 || !to->data || (guint64)there > to->size || size > to->size - (guint64)there ||
+	if (there < 0 || !to->data || (guint64)there > to->data->len || size > to->data->len - (guint64)there ||
 	    memcmp(text, to->data->data + there, size) || (to->flags & (SHF_WRITE | SHF_EXECINSTR)))
 		wrong(l, "the string there is not \"%.60s\"", text);
 	else

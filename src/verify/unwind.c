@@ -176,9 +176,12 @@ void km_check_unwind(KmChecker *c)
 			wrong ? wrong : "missing: the kernel could not unwind the stack of any function");
 	if (!unwind)
 		return;
-	c->unwind = unwind;
-	if (!check_addresses(c, km_object_find_section(c->module, ADDRESSES)))
+	/* What is about no code cannot be compared with anything. */
+	if (!check_addresses(c, km_object_find_section(c->module, ADDRESSES))) {
+		km_unwind_free(unwind);
 		return;
+	}
+	c->unwind = unwind;
 	for (guint i = 0; i < c->module->symbols->len; i++) {
 		const KmSymbol *f = c->module->symbols->pdata[i];
 		if (is_checked_function(f))
