@@ -11,29 +11,20 @@
 #include "base/file.h"
 #include "base/run.h"
 #include "image/image.h"
-#include "kernel/shape.h"
 #include "klp/emit.h"
 #include "klp/layout.h"
 #include "klp/newunit.h"
 #include "klp/story.h"
 #include "klp/recheck.h"
+#include "klp/trees.h"
 #include "klp/unitwork.h"
-#include "klp/winnow.h"
-
-/* A source that the patches touch: the kernel's, or that of out-of-tree modules. */
-typedef struct {
-	guint number;
-	KmOverlay *overlay;
-	gboolean may_change_types; /* km_overlay_may_change_types() */
-	GPtrArray *units; /* of KmUnit */
-} Tree;
 
 typedef struct {
 	KmKernel *kernel;
 	const KmBuildOptions *options;
 	KmProgress *progress;
 	KmTempDir *temp;
-	GPtrArray *trees; /* of Tree */
+	GPtrArray *trees; /* of KmTree */
 	GPtrArray *units; /* of KmUnit: those of all trees */
 	KmImage *image;
 	KmModuleTools *tools;
@@ -43,14 +34,6 @@ typedef struct {
 	KmLayout layout;
 	KmBuild *result;
 } State;
-
-static void tree_free(gpointer data)
-{
-	Tree *tree = data;
-	g_clear_pointer(&tree->units, g_ptr_array_unref);
-	g_clear_pointer(&tree->overlay, km_overlay_free);
-	g_free(tree);
-}
 
 static void state_clear(State *s)
 {
@@ -215,100 +198,15 @@ static gboolean check_kernel(State *s, GError **error)
 	return check_config(k, error);
 }
 
-/* The kernel's source, then the others; the same one twice would hold each file twice. NULL-ended, owned. */
-static char **find_trees(const State *s, GError **error)
-{
-	g_autoptr(GStrvBuilder) trees = g_strv_builder_new();
-	g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_strv_builder_add(trees, s->kernel->source);
-	for (const char *const *source = s->options->oot_sources; source && *source; source++) {
-		g_autofree char *real = realpath(*source, NULL);
-		if (!real)
-			return km_fail_null(error, "cannot look at the out-of-tree source %s: %s", *source,
-					    g_strerror(errno));
-		if (!g_file_test(real, G_FILE_TEST_IS_DIR))
-			return km_fail_null(error, "the out-of-tree source %s is not a directory", *source);
-		if (g_hash_table_add(known, g_strdup(real)))
-			g_strv_builder_add(trees, real);
-	}
-	return g_strv_builder_end(trees);
-}
-
-/* A directory of the work directory for that tree, made. */
-static char *tree_dir(const State *s, const char *kind, guint number, GError **error)
-{
-	g_autofree char *name = number ? g_strdup_printf("%s-%u", kind, number) : g_strdup(kind);
-	g_autofree char *dir = g_build_filename(s->temp->path, name, NULL);
-	return km_make_dirs(dir, error) ? g_steal_pointer(&dir) : NULL;
-}
-
-static gboolean find_tree_units(const State *s, Tree *tree, GError **error)
-{
-	if (!tree->number) {
-		tree->units = km_units_new(s->kernel, tree->overlay, error);
-	} else {
-		g_autofree char *kbuild = tree_dir(s, "kbuild", tree->number, error);
-		tree->units = kbuild ? km_units_new_external(s->kernel, tree->overlay, kbuild, error) : NULL;
-	}
-	for (guint i = 0; tree->units && i < tree->overlay->files->len; i++) {
-		const KmTouched *touched = tree->overlay->files->pdata[i];
-		if (touched->unbuilt)
-			g_ptr_array_add(s->result->notes,
-					g_strdup_printf("%s: left out: %s", touched->patch, touched->unbuilt));
-	}
-	return tree->units != NULL;
-}
-
-/* What the patches do to one tree. Nothing at all is only an error when it is so for every tree, which the caller sees. */
-static gboolean add_tree(State *s, const KmPatches *patches, guint number, GError **error)
-{
-	g_autofree char *overlay = tree_dir(s, "overlay", number, error);
-	g_autoptr(GError) local = NULL;
-	if (!overlay)
-		return FALSE;
-	Tree *tree = g_new0(Tree, 1);
-	tree->number = number;
-	tree->overlay = km_overlay_new_of(patches, number, overlay, &local);
-	if (tree->overlay) {
-		g_ptr_array_add(s->trees, tree);
-		return km_overlay_may_change_types(tree->overlay, &tree->may_change_types, error) &&
-		       find_tree_units(s, tree, error);
-	}
-	tree_free(tree);
-	if (g_error_matches(local, KM_ERROR, KM_ERROR_UNCHANGED))
-		return TRUE;
-	g_propagate_error(error, g_steal_pointer(&local));
-	return FALSE;
-}
-
-static gboolean add_trees(State *s, GError **error)
-{
-	g_auto(GStrv) sources = find_trees(s, error);
-	g_autoptr(KmPatches) patches =
-		sources ? km_patches_read(s->options->patches, (const char *const *)sources, error) : NULL;
-	if (patches && s->options->allow_scripts)
-		km_patches_allow_scripts(patches);
-	if (!patches)
-		return FALSE;
-	for (guint i = 0; sources[i]; i++)
-		if (km_patches_touch(patches, i) && !add_tree(s, patches, i, error))
-			return FALSE;
-	if (s->trees->len)
-		return TRUE;
-	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
-		    "nothing to patch: the patches change no C file of the source");
-	return FALSE;
-}
-
 static gboolean make_units(State *s, GError **error)
 {
 	km_progress_set(s->progress, "applying %u patch(es)", g_strv_length((char **)s->options->patches));
-	s->trees = g_ptr_array_new_with_free_func(tree_free);
-	if (!add_trees(s, error))
+	s->trees = km_trees_new(s->kernel, s->options, s->temp->path, s->result->notes, error);
+	if (!s->trees)
 		return FALSE;
 	s->units = g_ptr_array_new();
 	for (guint i = 0; i < s->trees->len; i++) {
-		const Tree *tree = s->trees->pdata[i];
+		const KmTree *tree = s->trees->pdata[i];
 		for (guint k = 0; k < tree->units->len; k++) {
 			((KmUnit *)tree->units->pdata[k])->want_clones = s->options->explain;
 			g_ptr_array_add(s->units, tree->units->pdata[k]);
@@ -344,20 +242,6 @@ static gboolean check_image(const State *s, GError **error)
 			 release, s->kernel->release, s->kernel->name);
 }
 
-/* Units whose own file a patch touches are always compiled and proved; others only when they change. */
-static gboolean compile_tree(State *s, const Tree *tree, GError **error)
-{
-	g_autofree char *objects = tree_dir(s, "objects", tree->number, error);
-	g_autoptr(GPtrArray) touched = g_ptr_array_new();
-	for (guint i = 0; i < tree->units->len; i++)
-		if (!((const KmUnit *)tree->units->pdata[i])->reached)
-			g_ptr_array_add(touched, tree->units->pdata[i]);
-	return objects &&
-	       km_units_compile(s->kernel, tree->overlay, touched, objects, s->options->jobs, s->progress, error) &&
-	       km_winnow(s->kernel, tree->overlay, tree->units, objects, s->options->jobs, &s->result->reached,
-			 s->progress, error);
-}
-
 static void forget_unchanged(State *s)
 {
 	for (guint i = s->units->len; i-- > 0;)
@@ -367,10 +251,8 @@ static void forget_unchanged(State *s)
 
 static gboolean compile_trees(State *s, GError **error)
 {
-	for (guint i = 0; i < s->trees->len; i++) {
-		if (!compile_tree(s, s->trees->pdata[i], error))
-			return FALSE;
-	}
+	if (!km_trees_compile(s->kernel, s->options, s->trees, s->temp->path, &s->result->reached, s->progress, error))
+		return FALSE;
 	forget_unchanged(s);
 	return TRUE;
 }
@@ -393,7 +275,7 @@ static gboolean compile(State *s, GError **error)
 static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
 {
 	for (guint i = 0; i < s->trees->len; i++) {
-		const Tree *tree = s->trees->pdata[i];
+		const KmTree *tree = s->trees->pdata[i];
 		if (g_ptr_array_find(tree->units, work->unit, NULL))
 			return km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, s->units,
 					       work, error);
@@ -526,7 +408,7 @@ static gboolean link_units(State *s, GError **error)
 }
 
 /* The works of one tree's units. Not owned. */
-static GPtrArray *works_of(const State *s, const Tree *tree)
+static GPtrArray *works_of(const State *s, const KmTree *tree)
 {
 	GPtrArray *works = g_ptr_array_new();
 	for (guint i = 0; i < s->works->len; i++)
@@ -538,7 +420,7 @@ static GPtrArray *works_of(const State *s, const Tree *tree)
 static gboolean explain(State *s, GError **error)
 {
 	for (guint i = 0; s->options->explain && i < s->trees->len; i++) {
-		const Tree *tree = s->trees->pdata[i];
+		const KmTree *tree = s->trees->pdata[i];
 		g_autoptr(GPtrArray) works = works_of(s, tree);
 		GPtrArray *stories = km_stories_new(works, tree->overlay, s->link, error);
 		if (!stories)

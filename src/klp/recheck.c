@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "image/module.h"
+#include "klp/trees.h"
 
 static void copy_layout(const KmLayout *from, KmVerifyLayout *to)
 {
@@ -44,8 +45,8 @@ gboolean km_recheck_built(KmKernel *kernel, const KmImage *image, const char *pa
 /* What compiling again leaves behind, for as long as the check takes. */
 typedef struct {
 	KmTempDir *temp;
-	KmOverlay *overlay;
-	GPtrArray *units;
+	GPtrArray *trees; /* of KmTree */
+	GPtrArray *units; /* of KmUnit: those of all trees that are compiled */
 	KmModuleTools *tools;
 	KmLayout layout;
 	KmVerifyLayout given;
@@ -55,25 +56,37 @@ static void again_clear(Again *a)
 {
 	g_clear_pointer(&a->tools, km_module_tools_free);
 	g_clear_pointer(&a->units, g_ptr_array_unref);
-	g_clear_pointer(&a->overlay, km_overlay_free);
+	g_clear_pointer(&a->trees, g_ptr_array_unref);
 	g_clear_pointer(&a->temp, km_tempdir_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Again, again_clear)
 
-static gboolean compile_again(Again *a, KmKernel *kernel, const char *const *patches, guint jobs, KmProgress *progress,
+static void list_compiled(Again *a)
+{
+	a->units = g_ptr_array_new();
+	for (guint i = 0; i < a->trees->len; i++) {
+		const KmTree *tree = a->trees->pdata[i];
+		for (guint k = 0; k < tree->units->len; k++)
+			if (((const KmUnit *)tree->units->pdata[k])->original)
+				g_ptr_array_add(a->units, tree->units->pdata[k]);
+	}
+}
+
+static gboolean compile_again(Again *a, KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress,
 			      GError **error)
 {
+	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+	KmReached reached = { 0 };
 	km_tempdir_sweep(NULL, "kmend-verify");
 	a->temp = km_tempdir_new(NULL, "kmend-verify", error);
 	if (!a->temp)
 		return FALSE;
-	g_autofree char *overlay = g_build_filename(a->temp->path, "overlay", NULL);
-	g_autofree char *objects = g_build_filename(a->temp->path, "objects", NULL);
-	km_progress_set(progress, "applying %u patch(es)", g_strv_length((char **)patches));
-	return km_make_dirs(overlay, error) && km_make_dirs(objects, error) &&
-	       (a->overlay = km_overlay_new(kernel->source, overlay, patches, error)) &&
-	       (a->units = km_units_new(kernel, a->overlay, error)) &&
-	       km_units_compile(kernel, a->overlay, a->units, objects, jobs, progress, error);
+	km_progress_set(progress, "applying %u patch(es)", g_strv_length((char **)options->patches));
+	a->trees = km_trees_new(kernel, options, a->temp->path, notes, error);
+	if (!a->trees || !km_trees_compile(kernel, options, a->trees, a->temp->path, &reached, progress, error))
+		return FALSE;
+	list_compiled(a);
+	return TRUE;
 }
 
 /* The parts that all modules of this kernel share, and the layout of its structures. */
@@ -87,24 +100,26 @@ static gboolean read_template(Again *a, KmKernel *kernel, GError **error)
 	return TRUE;
 }
 
-KmVerify *km_recheck(KmKernel *kernel, const char *path, const char *const *patches, const char *const *tables, guint jobs,
-		     KmProgress *progress, GError **error)
+KmVerify *km_recheck(KmKernel *kernel, const char *path, const KmBuildOptions *options, KmProgress *progress,
+		     GError **error)
 {
 	g_auto(Again) a = { 0 };
 	g_autoptr(KmObject) module = km_module_read(path, error);
-	g_autoptr(KmImage) image = module ? km_image_open(kernel->image, error) : NULL;
-	if (!image)
+	if (!module || (options->oot_modules && !km_kernel_add_modules(kernel, options->oot_modules, error)))
 		return NULL;
-	if (patches && (!compile_again(&a, kernel, patches, jobs, progress, error) || !read_template(&a, kernel, error)))
+	g_autoptr(KmImage) image = km_image_open(kernel->image, error);
+	if (!image || (options->patches &&
+		       (!compile_again(&a, kernel, options, progress, error) || !read_template(&a, kernel, error))))
 		return NULL;
 	/* Only where the kernel describes nothing itself. */
 	gsize size;
-	if (!patches && !km_image_btf(image, &size))
+	if (!options->patches && !km_image_btf(image, &size))
 		read_template(&a, kernel, NULL);
 	km_progress_set(progress, "checking %s", path);
 	g_autoptr(KmVerifyUnits) units =
-		patches ? km_verify_units_new(kernel, image, a.units, a.tools, tables, error) : NULL;
-	if (patches && !units)
+		options->patches ? km_verify_units_new(kernel, image, a.units, a.tools, options->allow_tables, error)
+				 : NULL;
+	if (options->patches && !units)
 		return NULL;
 	KmVerifyInput input = { .kernel = kernel, .image = image, .units = units, .layout = a.tools ? &a.given : NULL };
 	return km_verify(module, &input, error);

@@ -3,15 +3,17 @@
 #pragma once
 
 #include "base/progress.h"
+#include "klp/klp.h"
 #include "klp/template.h"
 #include "verify/verify.h"
 
 /*
- * Check the module at path. patches: NULL-ended, those it is said to be built from: their units are compiled and compared;
- * NULL: the module by itself. tables: as for the build. jobs: compilers at once, 0: number of CPUs. The result may hold findings.
+ * Check the module at path. options: what the build was given. Its patches' units are compiled again and compared; without patches the
+ * module is checked by itself. Of the rest only jobs, tables, scripts and out-of-tree sources and modules count. The result may hold
+ * findings.
  */
-KmVerify *km_recheck(KmKernel *kernel, const char *path, const char *const *patches, const char *const *tables, guint jobs,
-		     KmProgress *progress, GError **error);
+KmVerify *km_recheck(KmKernel *kernel, const char *path, const KmBuildOptions *options, KmProgress *progress,
+		     GError **error);
 
 /* For a build: check object, as read from path, with its compiled units. FALSE with the findings. */
 gboolean km_recheck_built(KmKernel *kernel, const KmImage *image, const char *path, const char *output, const GPtrArray *units,

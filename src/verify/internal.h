@@ -115,6 +115,7 @@ char *km_at_describe(const KmChecker *c, const KmAt *at);
 /* load.c, patch.c, tables.c: the module by itself. */
 void km_check_load(KmChecker *c);
 void km_check_patch(KmChecker *c);
+gboolean km_calls_enable(const KmObject *module);
 void km_check_tables(KmChecker *c);
 
 /* unwind.c: by itself; the rows of a unit; the module against the units, once all is paired. */

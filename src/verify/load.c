@@ -88,7 +88,9 @@ static void check_relocs(KmChecker *c)
 {
 	for (guint s = 0; s < c->module->sections->len; s++) {
 		const KmSection *section = c->module->sections->pdata[s];
-		for (guint i = 0; !section->klp_object && i < section->relocs->len; i++) {
+		/* What is not loaded (debug information) is left as it is in the file. */
+		gboolean applied = (section->flags & SHF_ALLOC) && !section->klp_object;
+		for (guint i = 0; applied && i < section->relocs->len; i++) {
 			check_field(c, section, &g_array_index(section->relocs, KmReloc, i));
 			check_target(c, section, i);
 			check_overlap(c, section, i);

@@ -29,10 +29,15 @@ static const char *string_at(const KmSection *section, guint64 at)
 	return memchr(text, 0, section->data->len - at) ? (const char *)text : NULL;
 }
 
+/* The bytes of a structure, also of one that is all zeros and has none in the file (.bss). NULL: it does not fit there. */
 static const guint8 *room(const KmSection *section, guint64 at, guint64 size)
 {
-	return section && section->data && at <= section->data->len && size <= section->data->len - at ? section->data->data + at
-												     : NULL;
+	static const guint8 zeros[4096];
+	if (!section || section->klp_object || at > section->size || size > section->size - at)
+		return NULL;
+	if (!section->data)
+		return size <= sizeof(zeros) ? zeros : NULL;
+	return at <= section->data->len && size <= section->data->len - at ? section->data->data + at : NULL;
 }
 
 /* A structure whose numbers are all zero but for the field at [field, field + width); its pointers are whole addresses. */
@@ -73,10 +78,10 @@ static gboolean looks_like_patch(const KmChecker *c, const KmSection *section, c
 	       pointer_at(c, section, start + c->layout.patch_objs, &to, &at, &symbol) && to;
 }
 
-static gboolean calls_enable(const KmChecker *c)
+gboolean km_calls_enable(const KmObject *module)
 {
-	for (guint s = 0; s < c->module->sections->len; s++) {
-		const KmSection *section = c->module->sections->pdata[s];
+	for (guint s = 0; s < module->sections->len; s++) {
+		const KmSection *section = module->sections->pdata[s];
 		for (guint i = 0; km_section_is_text(section) && i < section->relocs->len; i++)
 			if (strstr(g_array_index(section->relocs, KmReloc, i).symbol->name, "klp_enable_patch"))
 				return TRUE;
@@ -134,6 +139,9 @@ static int has_entry_in_stock(const KmObject *module, const KmAt *at)
 static void check_original(KmChecker *c, KmSwitch *s, const char *where)
 {
 	g_autofree char *why = NULL;
+	/* That has been said. */
+	if (strcmp(s->object, "vmlinux") && !km_stock(c, s->object))
+		return;
 	s->original = km_at_named(c, s->object, s->name, s->sympos, &why);
 	int entry = 1;
 	if (!s->original.kind)
@@ -212,7 +220,10 @@ static void check_object_name(KmChecker *c, const char *name)
 	if (!g_hash_table_add(c->objects, g_strdup(name)))
 		km_find(c, name, "two struct klp_object for one object");
 	if (strcmp(name, "vmlinux") && !km_stock(c, name))
-		km_find(c, name, "the kernel has no module of that name to patch");
+		km_find(c, name,
+			"the kernel has no module of that name to patch (one that is not the kernel's own is given "
+			"with "
+			"--oot-module)");
 }
 
 /* What else a struct klp_object points to is code that the kernel calls. How many there are. */
@@ -337,7 +348,7 @@ void km_check_patch(KmChecker *c)
 	KmSection *objects = NULL;
 	guint64 at = 0;
 	const KmSymbol *symbol;
-	if (!calls_enable(c))
+	if (!km_calls_enable(c->module))
 		km_find(c, c->module->path, "nothing in it calls klp_enable_patch()");
 	if (!c->has_layout) {
 		km_note(c, "the kernel has no type information (BTF): what is replaced was not decoded");
@@ -352,7 +363,8 @@ void km_check_patch(KmChecker *c)
 	if (found > 1)
 		km_find(c, c->patch_section->name, "%u structures look like struct klp_patch", found);
 	check_structure(c, c->patch_section, c->patch_offset, c->layout.patch_size, c->layout.patch_replace, 1);
-	if (c->patch_section->data->data[c->patch_offset + c->layout.patch_replace] > 1)
+	const guint8 *bytes = room(c->patch_section, c->patch_offset, c->layout.patch_size);
+	if (bytes && bytes[c->layout.patch_replace] > 1)
 		km_find_at(c, c->patch_section, c->patch_offset + c->layout.patch_replace, "\"replace\" is neither true nor false");
 	pointer_at(c, c->patch_section, c->patch_offset + c->layout.patch_objs, &objects, &at, &symbol);
 	while (read_object(c, objects, at))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "image/module.h"
 #include "verify/internal.h"
 
 /* Findings beyond this many are counted, not listed: a message is one line. */
@@ -158,6 +159,13 @@ static gboolean check_kind(const KmObject *module, const KmVerifyInput *input, G
 {
 	if (module->type != ET_REL)
 		return km_refuse(error, "%s: not a kernel module (ELF type %u)", module->path, module->type);
+	const char *livepatch = km_module_info(module, "livepatch");
+	if (!(livepatch && *livepatch == 'Y') && !km_calls_enable(module))
+		return km_refuse(
+			error,
+			"%s is no live patch: nothing in it calls klp_enable_patch(), and its modinfo does not say "
+			"livepatch=Y",
+			module->path);
 	if (module->arch == input->kernel->arch)
 		return TRUE;
 	return km_refuse(error, "%s is for %s, kernel %s for %s: give the kernel it was made for", module->path,

@@ -127,11 +127,22 @@ patch_of all
 build all --oot-source src/all "${modules[@]}"
 says m1_get m1_calc m2_get m2_calc m3_get m3_calc m4_get m4_calc m5_get m5_calc m5_part m6_get top_get 'new: m1_extra'
 find src -printf '%p %s %T@\n' | sort | cmp -s - untouched || die "the source was written to"
+kmend 0 verify -k "$KERNEL" -p all.patch --oot-source src/all "${modules[@]}" all.ko
+says 'compared with the compiled units' '15 function(s) replaced'
+kmend 0 verify -k "$KERNEL" "${modules[@]}" all.ko
+says 'checked by itself'
+kmend 3 verify -k "$KERNEL" all.ko
+says 'm1: the kernel has no module of that name' '--oot-module'
 tries all.ko "${modules[@]/#--oot-module/--load}" --run 'cat /sys/module/m[1-6]/parameters/value /sys/module/top/parameters/value'
 probe 0 'm1 11\nm2 22\nm3 33\nm4 44\nm5 55\nm6 66\ntop 770' \
 	'M1 1014\nM2 224\nM3 36\nM4 48\nM5 60\nM6 72\nTOP 840' 'm1 11\nm2 22\nm3 33\nm4 44\nm5 55\nm6 66\ntop 770'
 
 # ---- refused ----
+
+edit src/all/m1/main.c 's/"m1 %d/"n1 %d/'
+patch_of one
+kmend 3 verify -k "$KERNEL" -p one.patch --oot-source src/all "${modules[@]}" all.ko
+says 'replaced, but no patched file has it'
 
 edit src/all/tools/helper.c 's/return 0/return 1/'
 patch_of one

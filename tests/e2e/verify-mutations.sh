@@ -46,3 +46,16 @@ says '"verified": false'
 head -c 3000 netif.ko >half.ko
 kmend 1 verify -k "$KERNEL" half.ko
 left_nothing
+
+# What kbuild makes of the kernel's own example, with debug information, and a module that is no live patch.
+sample=$(field source)/samples/livepatch
+[ -f "$sample/livepatch-sample.c" ] || exit 0
+mkdir -p src/sample
+cp "$sample/livepatch-sample.c" src/sample/
+echo 'obj-m := livepatch-sample.o other.o' >src/sample/Kbuild
+printf '#include <linux/module.h>\nMODULE_LICENSE("GPL");\n' >src/sample/other.c
+by_kbuild src/sample
+kmend 0 verify -k "$KERNEL" src/sample/livepatch-sample.ko
+says '1 function(s) replaced' 'checked by itself'
+kmend 3 verify -k "$KERNEL" src/sample/other.ko
+says 'is no live patch'

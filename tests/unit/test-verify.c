@@ -6,11 +6,17 @@
 #include "fake-patch.h"
 #include "mutations.h"
 
-static KmVerify *verify(FakePatch *w, const KmVerifyInput *input)
+static KmObject *read_module(const FakePatch *w)
 {
 	g_autoptr(GError) error = NULL;
-	g_autoptr(KmObject) object = km_object_read_bytes(w->bytes, w->path, &error);
+	KmObject *object = km_object_read_bytes(w->bytes, w->path, &error);
 	g_assert_no_error(error);
+	return object;
+}
+
+static KmVerify *verify_object(KmObject *object, const KmVerifyInput *input)
+{
+	g_autoptr(GError) error = NULL;
 	KmVerify *result = km_verify(object, input, &error);
 	g_assert_no_error(error);
 	for (guint i = 0; i < result->findings->len; i++) {
@@ -18,6 +24,12 @@ static KmVerify *verify(FakePatch *w, const KmVerifyInput *input)
 		g_test_message("%s: %s", f->where, f->what);
 	}
 	return result;
+}
+
+static KmVerify *verify(FakePatch *w, const KmVerifyInput *input)
+{
+	g_autoptr(KmObject) object = read_module(w);
+	return verify_object(object, input);
 }
 
 static gboolean finds(const KmVerify *result, const char *words)
@@ -121,6 +133,53 @@ static void test_entry(void)
 	g_assert_true(finds(result, "has no patchable entry"));
 }
 
+/* As if another tool had made it: nothing of kmend in modinfo, one dot in the names of livepatch sections. */
+static KmObject *make_foreign(const FakePatch *w)
+{
+	KmObject *object = read_module(w);
+	GByteArray *modinfo = km_object_find_section(object, ".modinfo")->data;
+	for (guint i = 0; i + 5 < modinfo->len; i++)
+		if (!memcmp(modinfo->data + i, "kmend", 5) && (!i || !modinfo->data[i - 1]))
+			modinfo->data[i] = 'x';
+	for (guint i = 0; i < object->sections->len; i++) {
+		KmSection *section = object->sections->pdata[i];
+		if (!section->klp_object)
+			continue;
+		g_free(section->name);
+		section->name = g_strconcat(".klp.rela.vmlinux", section->klp_target->name, NULL);
+	}
+	return object;
+}
+
+static void test_other_tools(void)
+{
+	if (!can())
+		return;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(FakePatch) w = new_patch();
+	KmVerifyInput input = fake_patch_input(w);
+	input.units = NULL;
+	g_autoptr(KmObject) foreign = make_foreign(w), made_later = make_foreign(w), ordinary = make_foreign(w);
+	g_autoptr(KmVerify) sound = verify_object(foreign, &input);
+	g_assert_cmpuint(sound->findings->len, ==, 0);
+	g_assert_cmpuint(sound->functions, ==, 1);
+	/* struct klp_patch is filled in when the module starts. */
+	g_array_set_size(km_object_find_section(made_later, ".data.kmend")->relocs, 0);
+	memset(km_object_find_section(made_later, ".data.kmend")->data->data, 0,
+	       km_object_find_section(made_later, ".data.kmend")->data->len);
+	g_autoptr(KmVerify) later = verify_object(made_later, &input);
+	g_assert_cmpuint(later->findings->len, ==, 0);
+	g_assert_nonnull(strstr(later->note, "made at run time"));
+	/* A module that is no live patch at all. */
+	g_array_set_size(km_object_find_section(ordinary, ".text")->relocs, 0);
+	char *tag = memmem(km_object_find_section(ordinary, ".modinfo")->data->data,
+			   km_object_find_section(ordinary, ".modinfo")->data->len, "livepatch=Y", 11);
+	*tag = 'L';
+	g_assert_null(km_verify(ordinary, &input, &error));
+	g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
+	g_assert_nonnull(strstr(error->message, "is no live patch"));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--unwind"))
@@ -129,5 +188,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/verify/sound", test_sound);
 	g_test_add_func("/verify/mutations", test_mutations);
 	g_test_add_func("/verify/entry", test_entry);
+	g_test_add_func("/verify/other-tools", test_other_tools);
 	return g_test_run();
 }

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "klp/trees.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "kernel/shape.h"
+#include "klp/winnow.h"
+
+typedef struct {
+	KmKernel *kernel;
+	const KmBuildOptions *options;
+	const char *dir;
+	GPtrArray *notes;
+	GPtrArray *trees; /* of KmTree */
+} State;
+
+static void tree_free(gpointer data)
+{
+	KmTree *tree = data;
+	g_clear_pointer(&tree->units, g_ptr_array_unref);
+	g_clear_pointer(&tree->overlay, km_overlay_free);
+	g_free(tree);
+}
+
+/* The kernel's source, then the others; the same one twice would hold each file twice. NULL-ended, owned. */
+static char **find_trees(const State *s, GError **error)
+{
+	g_autoptr(GStrvBuilder) trees = g_strv_builder_new();
+	g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_strv_builder_add(trees, s->kernel->source);
+	for (const char *const *source = s->options->oot_sources; source && *source; source++) {
+		g_autofree char *real = realpath(*source, NULL);
+		if (!real)
+			return km_fail_null(error, "cannot look at the out-of-tree source %s: %s", *source,
+					    g_strerror(errno));
+		if (!g_file_test(real, G_FILE_TEST_IS_DIR))
+			return km_fail_null(error, "the out-of-tree source %s is not a directory", *source);
+		if (g_hash_table_add(known, g_strdup(real)))
+			g_strv_builder_add(trees, real);
+	}
+	return g_strv_builder_end(trees);
+}
+
+/* A directory of the work directory for that tree, made. */
+static char *tree_dir(const char *dir, const char *kind, guint number, GError **error)
+{
+	g_autofree char *name = number ? g_strdup_printf("%s-%u", kind, number) : g_strdup(kind);
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	return km_make_dirs(path, error) ? g_steal_pointer(&path) : NULL;
+}
+
+static gboolean find_tree_units(const State *s, KmTree *tree, GError **error)
+{
+	if (!tree->number) {
+		tree->units = km_units_new(s->kernel, tree->overlay, error);
+	} else {
+		g_autofree char *kbuild = tree_dir(s->dir, "kbuild", tree->number, error);
+		tree->units = kbuild ? km_units_new_external(s->kernel, tree->overlay, kbuild, error) : NULL;
+	}
+	for (guint i = 0; tree->units && i < tree->overlay->files->len; i++) {
+		const KmTouched *touched = tree->overlay->files->pdata[i];
+		if (touched->unbuilt)
+			g_ptr_array_add(s->notes,
+					g_strdup_printf("%s: left out: %s", touched->patch, touched->unbuilt));
+	}
+	return tree->units != NULL;
+}
+
+/* What the patches do to one tree. Nothing at all is only an error when it is so for every tree, which the caller sees. */
+static gboolean add_tree(State *s, const KmPatches *patches, guint number, GError **error)
+{
+	g_autofree char *overlay = tree_dir(s->dir, "overlay", number, error);
+	g_autoptr(GError) local = NULL;
+	if (!overlay)
+		return FALSE;
+	KmTree *tree = g_new0(KmTree, 1);
+	tree->number = number;
+	tree->overlay = km_overlay_new_of(patches, number, overlay, &local);
+	if (tree->overlay) {
+		g_ptr_array_add(s->trees, tree);
+		return km_overlay_may_change_types(tree->overlay, &tree->may_change_types, error) &&
+		       find_tree_units(s, tree, error);
+	}
+	tree_free(tree);
+	if (g_error_matches(local, KM_ERROR, KM_ERROR_UNCHANGED))
+		return TRUE;
+	g_propagate_error(error, g_steal_pointer(&local));
+	return FALSE;
+}
+
+static gboolean add_trees(State *s, GError **error)
+{
+	g_auto(GStrv) sources = find_trees(s, error);
+	g_autoptr(KmPatches) patches =
+		sources ? km_patches_read(s->options->patches, (const char *const *)sources, error) : NULL;
+	if (patches && s->options->allow_scripts)
+		km_patches_allow_scripts(patches);
+	if (!patches)
+		return FALSE;
+	for (guint i = 0; sources[i]; i++)
+		if (km_patches_touch(patches, i) && !add_tree(s, patches, i, error))
+			return FALSE;
+	if (s->trees->len)
+		return TRUE;
+	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
+		    "nothing to patch: the patches change no C file of the source");
+	return FALSE;
+}
+
+GPtrArray *km_trees_new(KmKernel *kernel, const KmBuildOptions *options, const char *dir, GPtrArray *notes,
+			GError **error)
+{
+	g_autoptr(GPtrArray) trees = g_ptr_array_new_with_free_func(tree_free);
+	State s = { .kernel = kernel, .options = options, .dir = dir, .notes = notes, .trees = trees };
+	return add_trees(&s, error) ? g_steal_pointer(&trees) : NULL;
+}
+
+static gboolean compile_tree(KmKernel *kernel, const KmBuildOptions *options, const KmTree *tree, const char *dir,
+			     KmReached *reached, KmProgress *progress, GError **error)
+{
+	g_autofree char *objects = tree_dir(dir, "objects", tree->number, error);
+	g_autoptr(GPtrArray) touched = g_ptr_array_new();
+	for (guint i = 0; i < tree->units->len; i++)
+		if (!((const KmUnit *)tree->units->pdata[i])->reached)
+			g_ptr_array_add(touched, tree->units->pdata[i]);
+	return objects && km_units_compile(kernel, tree->overlay, touched, objects, options->jobs, progress, error) &&
+	       km_winnow(kernel, tree->overlay, tree->units, objects, options->jobs, reached, progress, error);
+}
+
+gboolean km_trees_compile(KmKernel *kernel, const KmBuildOptions *options, const GPtrArray *trees, const char *dir,
+			  KmReached *reached, KmProgress *progress, GError **error)
+{
+	for (guint i = 0; i < trees->len; i++)
+		if (!compile_tree(kernel, options, trees->pdata[i], dir, reached, progress, error))
+			return FALSE;
+	return TRUE;
+}
