@@ -271,6 +271,44 @@ static void judge_static_locals(KmDiff *diff, const KmSide *side, KmComparison *
 	}
 }
 
+static void refuse_alias(KmDiff *diff, const char *name, const KmItem *was, const KmItem *now)
+{
+	if (now->twin)
+		refuse(diff, name,
+		       "%s: the patch makes it another name of %s, but the running kernel has two functions; let it "
+		       "call %s "
+		       "instead",
+		       was->section->name, now->name, now->name);
+	else
+		refuse(diff, name,
+		       "%s: the running kernel has one function of two names, %s and %s, and the patch makes it two; "
+		       "give "
+		       "the new one another name, and change its callers",
+		       was->section->name, name, was->name);
+}
+
+/*
+ * `int b(int) __attribute__((alias("a")))` that comes or goes. Callers in other files go by the name, and it must lead to what
+ * replaces the function they have called so far. All users of a static function are in this file, and change with it.
+ */
+static void judge_aliases(KmDiff *diff, const KmSide *original, const KmSide *patched)
+{
+	g_autoptr(GHashTable) before = g_hash_table_new(g_str_hash, g_str_equal);
+	for (guint i = 0; i < original->object->symbols->len; i++) {
+		const KmSymbol *symbol = original->object->symbols->pdata[i];
+		KmItem *item = original->by_symbol[symbol->index];
+		if (symbol->bind != STB_LOCAL && item && item->kind == KM_ITEM_FUNCTION)
+			g_hash_table_insert(before, symbol->name, item);
+	}
+	for (guint i = 0; i < patched->object->symbols->len; i++) {
+		const KmSymbol *symbol = patched->object->symbols->pdata[i];
+		const KmItem *now = patched->by_symbol[symbol->index], *was = g_hash_table_lookup(before, symbol->name);
+		if (symbol->bind != STB_LOCAL && was && now && now->kind == KM_ITEM_FUNCTION && was->twin != now &&
+		    !was->body && !now->body)
+			refuse_alias(diff, symbol->name, was, now);
+	}
+}
+
 void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)
 {
 	for (guint i = 0; i < patched->items->len; i++) {
@@ -282,6 +320,7 @@ void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patch
 		else if (item->kind == KM_ITEM_DATA || item->kind == KM_ITEM_ANON)
 			judge_data(diff, item);
 	}
+	judge_aliases(diff, original, patched);
 	judge_static_locals(diff, patched, comparison, "it is new");
 	judge_static_locals(diff, original, comparison, "it is gone");
 	judge_sections(diff, original, patched, comparison);
