@@ -154,7 +154,9 @@ static char **unit_command(const Job *job, const KmUnit *unit, gboolean patched)
 {
 	if (!is_in_farm(job, patched))
 		return g_strdupv(unit->argv);
-	return km_farm_map_command(unit->argv, job->overlay->source, job->overlay->farm);
+	const KmOverlay *below = job->overlay->below;
+	g_auto(GStrv) command = km_farm_map_command(unit->argv, job->overlay->source, job->overlay->farm);
+	return below ? km_farm_map_command(command, below->source, below->farm) : g_steal_pointer(&command);
 }
 
 static const char *unit_cwd(const Job *job, const KmUnit *unit, gboolean patched)
@@ -400,16 +402,16 @@ static gboolean make_way(const Job *job, const KmUnit *unit, GError **error)
 }
 
 /* A touched file that the preprocessor took from the pristine source: its path in it, or NULL. Caller owns. */
-static char *unpatched_file(const Job *job, const char *rule)
+static char *unpatched_file(const KmOverlay *overlay, const char *rule)
 {
 	g_auto(GStrv) words = g_strsplit_set(rule, " \n", -1);
-	g_autofree char *above = g_strconcat(job->overlay->source, "/", NULL);
+	g_autofree char *above = g_strconcat(overlay->source, "/", NULL);
 	for (char **word = words; *word; word++) {
 		char *real = **word == '/' ? realpath(*word, NULL) : NULL;
 		const char *path = real && g_str_has_prefix(real, above) ? real + strlen(above) : NULL;
 		char *found = NULL;
-		for (guint i = 0; path && !found && i < job->overlay->files->len; i++)
-			if (!strcmp(((const KmTouched *)job->overlay->files->pdata[i])->path, path))
+		for (guint i = 0; path && !found && i < overlay->files->len; i++)
+			if (!strcmp(((const KmTouched *)overlay->files->pdata[i])->path, path))
 				found = g_strdup(path);
 		free(real);
 		if (found)
@@ -433,7 +435,9 @@ static gboolean check_farm_used(Job *job, const KmUnit *unit, GError **error)
 		return FALSE;
 	if (!g_file_get_contents(output, &rule, NULL, &local))
 		return km_fail(error, "cannot read %s: %s", output, local->message);
-	path = unpatched_file(job, rule);
+	path = unpatched_file(job->overlay, rule);
+	if (!path && job->overlay->below)
+		path = unpatched_file(job->overlay->below, rule);
 	return !path ||
 	       km_refuse(error,
 			 "%s includes %s, which the patch changes, by way of a file outside %s: kmend cannot follow it "
@@ -559,7 +563,7 @@ char *km_compiler_preprocess(KmCompiler *c, const KmUnit *unit, gboolean patched
 	char *content = NULL;
 	if (!make_parent(text, error) || (patched && !make_way(c, unit, error)) ||
 	    (is_template(unit) && !unroll_template(c, unit, patched, error)) ||
-	    !compile(c, unit, patched, "-E", text, error))
+	    (patched && !check_farm_used(c, unit, error)) || !compile(c, unit, patched, "-E", text, error))
 		return NULL;
 	gboolean ok = g_file_get_contents(text, &content, NULL, &local);
 	g_unlink(text);

@@ -88,8 +88,10 @@ gboolean km_kernel_symvers(KmKernel *kernel, const char *symbol, guint32 *crc, c
 /*
  * Take in modules that are not the kernel's own, for as long as this object lives: km_kernel_module_path() finds them, and
  * km_kernel_symvers() what they export. Refused when this kernel would not load one: another vermagic, another CRC of an
- * import; and when it is a live patch, or the second of its name. paths is NULL-ended.
+ * import; and when it is a live patch, stripped of its symbols, or the second of its name. paths is NULL-ended.
  */
 gboolean km_kernel_add_modules(KmKernel *kernel, const char *const *paths, GError **error);
+/* The compiler that made part of such a module, as it names itself, when it is not this kernel's; else NULL. Caller owns. */
+char *km_kernel_foreign_compiler(const KmKernel *kernel, const struct KmObject *module);
 /* Was a module of that name added so? */
 gboolean km_kernel_is_outside(const KmKernel *kernel, const char *name);

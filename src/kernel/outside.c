@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/run.h"
 #include "image/module.h"
 #include "kernel/kernel.h"
 #include "kernel/symvers.h"
@@ -100,6 +101,41 @@ static gboolean check_name(const KmKernel *kernel, const KmObject *module, const
 			 name);
 }
 
+/* Functions are found by name, by the kernel's livepatch core as by us. */
+static gboolean check_symbols(const KmObject *module, GError **error)
+{
+	gboolean code = FALSE;
+	for (guint i = 0; i < module->symbols->len; i++) {
+		const KmSymbol *symbol = module->symbols->pdata[i];
+		if (symbol->type == STT_FUNC && symbol->section && *symbol->name)
+			return TRUE;
+	}
+	for (guint i = 0; i < module->sections->len; i++)
+		code |= km_section_is_text(module->sections->pdata[i]) &&
+			((const KmSection *)module->sections->pdata[i])->size;
+	return !code ||
+	       km_refuse(error,
+			 "%s is stripped: its functions have no names, by which they are found; give the module "
+			 "as it was built (without debug information is fine)",
+			 module->path);
+}
+
+char *km_kernel_foreign_compiler(const KmKernel *kernel, const KmObject *module)
+{
+	const KmSection *comment = km_object_find_section(module, ".comment");
+	const char *const argv[] = { kernel->compiler ? kernel->compiler : "", "--version", NULL };
+	g_autofree char *said = comment && comment->data ? km_run_checked(argv, NULL, NULL) : NULL;
+	g_autofree char *ours = said ? g_strndup(said, strcspn(said, "\n")) : NULL;
+	for (gsize at = 0; ours && at < comment->data->len;) {
+		g_autofree char *text = g_strndup((const char *)comment->data->data + at, comment->data->len - at);
+		const char *theirs = g_str_has_prefix(text, "GCC: ") ? text + strlen("GCC: ") : text;
+		if (*theirs && !strstr(ours, theirs))
+			return g_strdup(text);
+		at += strlen(text) + 1;
+	}
+	return NULL;
+}
+
 /* genksyms' checksum of an export: a symbol of its own, in a table of 32-bit numbers, or (older kernels) as its value. */
 static guint32 export_crc(const KmObject *module, const char *name)
 {
@@ -145,7 +181,8 @@ static gboolean add_module(KmKernel *kernel, const char *path, const KmObject *m
 	if (module->arch != kernel->arch)
 		return km_refuse(error, "%s is for %s, kernel %s for %s", path, module->arch->name, kernel->name,
 				 kernel->arch->name);
-	if (!check_name(kernel, module, name, error) || !check_vermagic(kernel, module, error))
+	if (!check_name(kernel, module, name, error) || !check_vermagic(kernel, module, error) ||
+	    !check_symbols(module, error))
 		return FALSE;
 	add_exports(kernel, module, name);
 	g_hash_table_insert(kernel->outside, g_steal_pointer(&name), g_strdup(path));

@@ -364,6 +364,7 @@ static gboolean is_plain(const KmTouched *touched)
 
 static gboolean finish(KmOverlay *overlay, GError **error)
 {
+	overlay->wants_farm = overlay->below != NULL;
 	for (guint i = 0; i < overlay->files->len; i++)
 		overlay->wants_farm |= !is_plain(overlay->files->pdata[i]);
 	for (guint i = overlay->files->len; i-- > 0;) {
@@ -373,7 +374,7 @@ static gboolean finish(KmOverlay *overlay, GError **error)
 		if (same)
 			g_ptr_array_remove_index(overlay->files, i);
 	}
-	if (overlay->files->len)
+	if (overlay->files->len || overlay->below)
 		return TRUE;
 	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
 		    "nothing to patch: the patches change no C file of the source");
@@ -443,7 +444,8 @@ static gint compare_touched(gconstpointer a, gconstpointer b)
 	return strcmp((*(const KmTouched *const *)a)->path, (*(const KmTouched *const *)b)->path);
 }
 
-KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *dir, GError **error)
+KmOverlay *km_overlay_new_above(const KmPatches *patches, guint tree, const KmOverlay *below, const char *dir,
+				GError **error)
 {
 	const char *source = patches->trees[tree];
 	g_autofree char *real = realpath(source, NULL);
@@ -454,12 +456,18 @@ KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *d
 	overlay->dir = g_strdup(dir);
 	overlay->allow_scripts = patches->allow_scripts;
 	overlay->outside = tree > 0;
+	overlay->below = below;
 	overlay->files = g_ptr_array_new_with_free_func((GDestroyNotify)touched_free);
 	for (guint i = 0; i < patches->texts->len; i++)
 		if (!add_patch(overlay, patches->texts->pdata[i], tree, error))
 			return NULL;
 	g_ptr_array_sort(overlay->files, compare_touched);
 	return finish(overlay, error) ? g_steal_pointer(&overlay) : NULL;
+}
+
+KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *dir, GError **error)
+{
+	return km_overlay_new_above(patches, tree, NULL, dir, error);
 }
 
 KmOverlay *km_overlay_new(const char *source, const char *dir, const char *const *patches, GError **error)

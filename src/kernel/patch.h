@@ -19,7 +19,8 @@ typedef struct {
 	char *unbuilt;		/* set by km_units_new(): why it makes no difference to this kernel; else NULL */
 } KmTouched;
 
-typedef struct {
+typedef struct KmOverlay KmOverlay;
+struct KmOverlay {
 	char *source;		/* pristine tree */
 	char *dir;		/* overlay directory, given by the caller */
 	GPtrArray *files;	/* of KmTouched, sorted by path */
@@ -27,9 +28,11 @@ typedef struct {
 	gboolean wants_farm;
 	gboolean allow_scripts;	/* km_patches_allow_scripts() */
 	gboolean outside; /* not the kernel's tree, but an out-of-tree source */
+	const KmOverlay
+		*below; /* then: the kernel's, when its headers change too; not owned. NULL: they stay as they are */
 	char *farm;		/* that tree once it is planted, else NULL */
 	KmTempDir *farm_dir;
-} KmOverlay;
+};
 
 /*
  * Apply patches, in order, over source into dir (exists, empty, the caller's). Understands unified diffs as written by diff -u and git,
@@ -59,6 +62,12 @@ void km_patches_allow_scripts(KmPatches *patches);
 gboolean km_patches_touch(const KmPatches *patches, guint tree);
 /* km_overlay_new() of what belongs to that tree. */
 KmOverlay *km_overlay_new_of(const KmPatches *patches, guint tree, const char *dir, GError **error);
+/*
+ * The same for an out-of-tree source whose units see the kernel's headers as below (planted) has them. That nothing of its own is touched
+ * is no error then.
+ */
+KmOverlay *km_overlay_new_above(const KmPatches *patches, guint tree, const KmOverlay *below, const char *dir,
+				GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmOverlay, km_overlay_free)
 
 /*

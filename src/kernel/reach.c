@@ -57,6 +57,7 @@ void km_reach_free(KmReach *reach)
 		return;
 	g_ptr_array_unref(reach->sources);
 	g_ptr_array_unref(reach->others);
+	g_ptr_array_unref(reach->headers);
 	g_free(reach);
 }
 
@@ -434,6 +435,7 @@ static KmReach *make_result(const Graph *g, GHashTable *seen)
 	KmReach *reach = g_new0(KmReach, 1);
 	reach->sources = g_ptr_array_new_with_free_func(g_free);
 	reach->others = g_ptr_array_new_with_free_func(g_free);
+	reach->headers = g_ptr_array_new_with_free_func(g_free);
 	reach->scanned = g->nodes->len;
 	GHashTableIter iter;
 	gpointer path;
@@ -443,7 +445,10 @@ static KmReach *make_result(const Graph *g, GHashTable *seen)
 			g_ptr_array_add(reach->sources, g_strdup(path));
 		else if (g_str_has_suffix(path, ".S") || g_str_has_suffix(path, ".uc"))
 			g_ptr_array_add(reach->others, g_strdup(path));
+		else
+			g_ptr_array_add(reach->headers, g_strdup(path));
 	}
+	g_ptr_array_sort(reach->headers, compare_names);
 	g_ptr_array_sort(reach->sources, compare_names);
 	g_ptr_array_sort(reach->others, compare_names);
 	return reach;

@@ -22,6 +22,7 @@ typedef struct {
 	GPtrArray *sources; /* of char*, sorted: the .c files that can include one of the paths, and those of the paths that
 			     * are .c files. Whether one is compiled at all is kbuild's to say. */
 	GPtrArray *others; /* of char*, sorted: assembly (.S), and texts that sources are generated from (.uc) */
+	GPtrArray *headers; /* of char*, sorted: all other files that can, those of the paths among them */
 	guint scanned; /* files read */
 } KmReach;
 

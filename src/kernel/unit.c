@@ -415,40 +415,61 @@ static void add_object_names(const Search *search, GStrvBuilder *objects, const 
 }
 
 /* A header in which only comments and white space change: the lines keep their numbers. */
-static gboolean is_same_to_compiler(const Search *search, const KmTouched *touched)
+static gboolean is_same_to_compiler(const KmOverlay *overlay, const KmTouched *touched)
 {
-	g_autofree char *path = g_build_filename(search->overlay->source, touched->path, NULL);
+	g_autofree char *path = g_build_filename(overlay->source, touched->path, NULL);
 	g_autofree char *original = NULL, *patched = NULL;
 	return !touched->is_source && !touched->is_new && !touched->is_deleted &&
 	       g_file_get_contents(path, &original, NULL, NULL) &&
 	       g_file_get_contents(touched->patched, &patched, NULL, NULL) && km_narrow_source(original, patched);
 }
 
-/* The sources that headers of the patch can reach, and those of the patch; NULL in *sources where no farm is wanted. */
+/* What of a tree can include these files of it. */
+static KmReach *reach_in(const Search *search, const KmOverlay *overlay, GPtrArray *paths, GError **error)
+{
+	g_autofree char *patched = g_build_filename(overlay->dir, "patched", NULL);
+	const KmReachTree tree = {
+		.source = overlay->outside ? overlay->source : search->kbuild->source,
+		.build = overlay->outside ? NULL : search->kbuild->build,
+		.arch = overlay->outside ? NULL : search->kernel->arch->kbuild,
+		.patched = patched,
+		.outside = overlay->outside,
+	};
+	g_ptr_array_add(paths, NULL);
+	return km_reach(&tree, (const char *const *)paths->pdata, 0, error);
+}
+
+static GPtrArray *paths_to_reach(const KmOverlay *overlay)
+{
+	GPtrArray *paths = g_ptr_array_new();
+	for (guint i = 0; i < overlay->files->len; i++) {
+		const KmTouched *touched = overlay->files->pdata[i];
+		if (!touched->is_makefile && !is_same_to_compiler(overlay, touched))
+			g_ptr_array_add(paths, touched->path);
+	}
+	return paths;
+}
+
+/*
+ * The sources that headers of the patch can reach, and those of the patch; NULL in *sources where no farm is wanted. An out-of-tree source
+ * is also reached by what the kernel's touched headers reach.
+ */
 static gboolean find_reached(const Search *search, KmReach **reach, GError **error)
 {
+	const KmOverlay *below = search->overlay->below;
+	KmReach *kernel = NULL;
 	*reach = NULL;
 	if (!search->farm)
 		return TRUE;
-	g_autoptr(GPtrArray) paths = g_ptr_array_new();
-	for (guint i = 0; i < search->overlay->files->len; i++) {
-		const KmTouched *touched = search->overlay->files->pdata[i];
-		if (!touched->is_makefile && !is_same_to_compiler(search, touched))
-			g_ptr_array_add(paths, touched->path);
-	}
-	if (!paths->len)
-		return TRUE;
-	g_ptr_array_add(paths, NULL);
-	g_autofree char *patched = g_build_filename(search->overlay->dir, "patched", NULL);
-	const KmReachTree tree = {
-		.source = search->external ? search->overlay->source : search->kbuild->source,
-		.build = search->external ? NULL : search->kbuild->build,
-		.arch = search->external ? NULL : search->kernel->arch->kbuild,
-		.patched = patched,
-		.outside = search->external,
-	};
-	*reach = km_reach(&tree, (const char *const *)paths->pdata, 0, error);
-	return *reach != NULL;
+	g_autoptr(GPtrArray) paths = paths_to_reach(search->overlay);
+	g_autoptr(GPtrArray) deeper = below ? paths_to_reach(below) : g_ptr_array_new();
+	if (deeper->len && !(kernel = reach_in(search, below, deeper, error)))
+		return FALSE;
+	for (guint i = 0; kernel && i < kernel->headers->len; i++)
+		g_ptr_array_add(paths, kernel->headers->pdata[i]);
+	gboolean ok = !paths->len || (*reach = reach_in(search, search->overlay, paths, error));
+	km_reach_free(kernel);
+	return ok;
 }
 
 static GPtrArray *ask_recipes(const Search *search, GPtrArray *includers, const KmReach *reach, GError **error)
@@ -613,7 +634,10 @@ static gboolean add_reached(Search *search, const KmReach *reach, GError **error
 
 static gboolean check_any(const Search *search, GError **error)
 {
-	const KmTouched *first = search->overlay->files->pdata[0];
+	const KmTouched *first = search->overlay->files->len ? search->overlay->files->pdata[0] : NULL;
+	/* Only the kernel's headers change, and nothing here includes them. */
+	if (!first)
+		return TRUE;
 	for (guint i = 0; i < search->overlay->files->len && !search->units->len; i++) {
 		const KmTouched *touched = search->overlay->files->pdata[i];
 		if (touched->unbuilt)
@@ -623,7 +647,7 @@ static gboolean check_any(const Search *search, GError **error)
 		return TRUE;
 	gboolean same = TRUE;
 	for (guint i = 0; i < search->overlay->files->len; i++)
-		same = same && is_same_to_compiler(search, search->overlay->files->pdata[i]);
+		same = same && is_same_to_compiler(search->overlay, search->overlay->files->pdata[i]);
 	if (same) {
 		g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
 			    "nothing to patch: only comments and white space of headers change");

@@ -70,20 +70,30 @@ static gboolean find_tree_units(const State *s, KmTree *tree, GError **error)
 	return tree->units != NULL;
 }
 
+/* The kernel's overlay, when an out-of-tree source has to see its headers. */
+static const KmTree *kernel_headers(const State *s, guint number)
+{
+	const KmTree *first = number && s->trees->len ? s->trees->pdata[0] : NULL;
+	return first && !first->number && first->overlay->farm ? first : NULL;
+}
+
 /* What the patches do to one tree. Nothing at all is only an error when it is so for every tree, which the caller sees. */
 static gboolean add_tree(State *s, const KmPatches *patches, guint number, GError **error)
 {
 	g_autofree char *overlay = tree_dir(s->dir, "overlay", number, error);
+	const KmTree *below = kernel_headers(s, number);
 	g_autoptr(GError) local = NULL;
 	if (!overlay)
 		return FALSE;
 	KmTree *tree = g_new0(KmTree, 1);
 	tree->number = number;
-	tree->overlay = km_overlay_new_of(patches, number, overlay, &local);
+	tree->overlay = km_overlay_new_above(patches, number, below ? below->overlay : NULL, overlay, &local);
 	if (tree->overlay) {
 		g_ptr_array_add(s->trees, tree);
-		return km_overlay_may_change_types(tree->overlay, &tree->may_change_types, error) &&
-		       find_tree_units(s, tree, error);
+		if (!km_overlay_may_change_types(tree->overlay, &tree->may_change_types, error))
+			return FALSE;
+		tree->may_change_types |= below && below->may_change_types;
+		return find_tree_units(s, tree, error);
 	}
 	tree_free(tree);
 	if (g_error_matches(local, KM_ERROR, KM_ERROR_UNCHANGED))
@@ -102,7 +112,7 @@ static gboolean add_trees(State *s, GError **error)
 	if (!patches)
 		return FALSE;
 	for (guint i = 0; sources[i]; i++)
-		if (km_patches_touch(patches, i) && !add_tree(s, patches, i, error))
+		if ((km_patches_touch(patches, i) || kernel_headers(s, i)) && !add_tree(s, patches, i, error))
 			return FALSE;
 	if (s->trees->len)
 		return TRUE;

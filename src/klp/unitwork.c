@@ -122,6 +122,15 @@ static gboolean read_objects(KmUnitWork *work, GError **error)
 	       (work->patched = read_object(unit, unit->patched, error));
 }
 
+/* Why the proof can fail for a module that was not built with the kernel. */
+static void explain_outside(const KmUnitWork *work, const KmKernel *kernel, GError **error)
+{
+	g_autofree char *foreign = work->unit->external ? km_kernel_foreign_compiler(kernel, work->module) : NULL;
+	if (foreign)
+		g_prefix_error(error, "%s was compiled by '%s', which is not this kernel's compiler (%s): ",
+			       work->unit->module_path, foreign, kernel->compiler);
+}
+
 KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, const KmBuildOptions *options,
 			     GPtrArray *notes, GError **error)
 {
@@ -133,6 +142,8 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 	if (!(work->author = km_author_take(work->patched, error)))
 		return NULL;
 	work->match = km_match_new(work->plain, unit->owner, image, work->module, error);
+	if (!work->match)
+		explain_outside(work, kernel, error);
 	if (work->match)
 		work->diff = km_diff_new_allowing(work->original, work->patched, TRUE, options->allow_tables, error);
 	if (!work->diff)

@@ -51,6 +51,9 @@ make_source()
 	END
 	echo '#define BESIDE 1' >src/beside/beside.h
 	module src/all top 70 top.c
+	# A header of the kernel can change it, too.
+	sed -i '1i #define OOT_ALL\n#define OOT_NUMBER 0\n#include <linux/lcm.h>' src/all/top.c
+	sed -i 's/top_calc(10)/& + OOT_NUMBER/' src/all/top.c
 	echo 'obj-m := er/' >src/all/deep/Kbuild
 	echo 'obj-m := m6.o' >src/all/deep/er/Kbuild
 	module src/all/deep/er m6 6 m6.c
@@ -137,6 +140,18 @@ tries all.ko "${modules[@]/#--oot-module/--load}" --run 'cat /sys/module/m[1-6]/
 probe 0 'm1 11\nm2 22\nm3 33\nm4 44\nm5 55\nm6 66\ntop 770' \
 	'M1 1014\nM2 224\nM3 36\nM4 48\nM5 60\nM6 72\nTOP 840' 'm1 11\nm2 22\nm3 33\nm4 44\nm5 55\nm6 66\ntop 770'
 
+# A patch of both: headers of the kernel and of the source, and one of the kernel alone, which no unit of the kernel sees a change in.
+change include/linux/lcm.h 's/^#endif/#ifdef OOT_ALL\n#undef OOT_NUMBER\n#define OOT_NUMBER 5\n#endif\n#define LCM_STEP 4\n&/'
+patch_of kernel
+build kernel --oot-source src/all "${modules[@]}"
+says top_get '1 function(s) replaced'
+change include/linux/lcm.h 's/^#endif/#define LCM_STEP 4\n&/'
+edit src/all/include/shared.h 's/x \+ BESIDE/x + LCM_STEP/; s/#include "beside.h"/&\n#include <linux\/lcm.h>/'
+change fs/proc/meminfo.c 's/"VmallocChunk:/"VmallocCHUNK:/'
+patch_of both
+build both --oot-source src/all "${modules[@]}"
+says top_calc m6_calc m5_part meminfo_proc_show '9 function(s) replaced'
+
 # ---- refused ----
 
 edit src/all/m1/main.c 's/"m1 %d/"n1 %d/'
@@ -173,6 +188,24 @@ edit src/all/m3/main.c 's/"m3 %d/"M3 %d/'
 add src/all/m3/another.c <<<'int another;'
 patch_of one
 refused "m3/another.c is a new file of the module another"
+
+# Other code than what the source gives with this kernel's compiler and flags; no names; no debug information is fine.
+cp -r src/all built/flags
+echo 'ccflags-y := -Os -fno-inline' >>built/flags/deep/er/Kbuild
+echo 'obj-m := deep/' >>built/flags/Kbuild
+by_kbuild built/flags
+edit src/all/deep/er/m6.c 's/"m6 %d/"M6 %d/'
+patch_of one
+all=("${modules[@]}")
+modules=(--oot-module built/flags/deep/er/m6.ko)
+refused 'functions differ from the module'
+strip -o other.ko built/all/deep/er/m6.ko
+modules=(--oot-module other.ko)
+refused 'is stripped'
+strip -g -o other.ko built/all/deep/er/m6.ko
+build one --oot-source src/all "${modules[@]}"
+rm one.ko
+modules=("${all[@]}")
 
 # By way of a file beside the source the unpatched header would be seen.
 echo '#include "../all/include/step.h"' >>src/beside/beside.h

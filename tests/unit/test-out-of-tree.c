@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/run.h"
 #include "cmd/cmd.h"
 #include "elf/object.h"
 #include "kernel/external.h"
@@ -277,6 +278,48 @@ static void test_foreign_modules(Bench *b, gconstpointer unused)
 	assert_not_taken(b, base, NULL, "is for x86_64");
 }
 
+static KmObject *with_comment(const Bench *b, const char *text)
+{
+	KmObject *object = km_object_new(b->kernel.arch, "x.ko");
+	KmSection *comment = km_object_add_section(object, ".comment", SHT_PROGBITS, 0, 1);
+	km_section_append(comment, text, strlen(text) + 1, 1);
+	return object;
+}
+
+/* Whoever made the module says so in it. */
+static void test_compiler(Bench *b, gconstpointer unused)
+{
+	const char *const version[] = { "gcc", "--version", NULL };
+	g_autofree char *said = km_run_checked(version, NULL, NULL);
+	if (!said) {
+		g_test_skip("no gcc here");
+		return;
+	}
+	b->kernel.compiler = (char *)"gcc";
+	g_autofree char *ours = g_strconcat("GCC: ", strchr(said, '('), NULL);
+	*strchr(ours, '\n') = '\0';
+	g_autoptr(KmObject) same = with_comment(b, ours), other = with_comment(b, "GCC: (Other 1-2) 1.2.3");
+	g_autofree char *none = km_kernel_foreign_compiler(&b->kernel, same);
+	g_autofree char *foreign = km_kernel_foreign_compiler(&b->kernel, other);
+	g_assert_null(none);
+	g_assert_cmpstr(foreign, ==, "GCC: (Other 1-2) 1.2.3");
+}
+
+static void test_stripped(Bench *b, gconstpointer unused)
+{
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = make_module(b, "a.ko", "name=a" VERMAGIC, NULL, NULL, 0);
+	g_autoptr(KmObject) object = km_object_read(path, &error);
+	KmSection *text = km_object_add_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 16);
+	km_section_append(text, "\x90\x90\x90\xc3", 4, 1);
+	g_assert_true(km_object_write(object, path, &error));
+	assert_not_taken(b, path, NULL, "is stripped");
+	km_object_add_symbol(object, "work", STB_LOCAL, STT_FUNC, text, 0, 4);
+	g_assert_true(km_object_write(object, path, &error));
+	const char *paths[] = { path, NULL };
+	g_assert_true(km_kernel_add_modules(&b->kernel, paths, &error));
+}
+
 static void test_built_at(Bench *b, gconstpointer unused)
 {
 	g_autofree char *path = make_module(b, "a.ko", "name=a", NULL, NULL, 0);
@@ -317,6 +360,8 @@ int main(int argc, char **argv)
 	ADD("/out-of-tree/farm", test_farm);
 	ADD("/out-of-tree/modules", test_modules);
 	ADD("/out-of-tree/foreign-modules", test_foreign_modules);
+	ADD("/out-of-tree/compiler", test_compiler);
+	ADD("/out-of-tree/stripped", test_stripped);
 	ADD("/out-of-tree/built-at", test_built_at);
 	g_test_add_func("/out-of-tree/options", test_options);
 	return g_test_run();
