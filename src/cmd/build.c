@@ -97,9 +97,10 @@ static void print_text(const KmBuild *build)
 	}
 	for (guint i = 0; i < build->notes->len; i++)
 		printf("note: %s\n", (const char *)build->notes->pdata[i]);
-	if (build->reached.candidates)
-		printf("%u unit(s) can include a touched header, %u of them compiled, %u change\n",
-		       build->reached.candidates, build->reached.compiled, build->reached.changed);
+	const KmHeaderCounts *c = &build->headers;
+	if (c->reached)
+		printf("%u unit(s) include a touched header: %u cannot change by their text, %u compiled, %u change\n",
+		       c->reached, c->narrowed, c->compiled, c->changed);
 	printf("%u functions of the touched units proved equal to the kernel's own code\n", build->compared);
 	printf("%s: module %s, %u function(s) replaced, %u livepatch symbol(s)\n", build->output, build->module_name,
 	       build->functions->len, build->references);

@@ -374,15 +374,20 @@ static gboolean make_empty(const Job *job, const KmUnit *unit, GError **error)
 	return !unit->is_new || (make_parent(path, error) && km_write_file(path, "", 0, error));
 }
 
-static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
+static gboolean list_original(Job *job, const KmUnit *unit, GError **error)
+{
+	g_autofree char *listing = output_path(job, "original", unit, ".s");
+	return make_parent(listing, error) && make_empty(job, unit, error) &&
+	       compile(job, unit, FALSE, "-S", listing, error);
+}
+
+static gboolean assemble_original(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *listing = output_path(job, "original", unit, ".s");
 	g_autofree char *plain_listing = output_path(job, "plain", unit, ".s");
 	g_autofree char *original = output_path(job, "original", unit, ".o");
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
-	gboolean ok = make_parent(original, error) && make_parent(plain, error) && make_empty(job, unit, error) &&
-		      compile(job, unit, FALSE, "-S", listing, error) &&
-		      assemble_sectioned(job, unit, FALSE, listing, original, error) &&
+	gboolean ok = make_parent(plain, error) && assemble_sectioned(job, unit, FALSE, listing, original, error) &&
 		      rewrite(job, unit, listing, plain_listing, fold, error) &&
 		      assemble(job, unit, FALSE, plain_listing, plain, error);
 	if (!ok)
@@ -390,6 +395,11 @@ static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
 	unit->original = g_steal_pointer(&original);
 	unit->plain = g_steal_pointer(&plain);
 	return TRUE;
+}
+
+static gboolean compile_original(Job *job, KmUnit *unit, GError **error)
+{
+	return list_original(job, unit, error) && assemble_original(job, unit, error);
 }
 
 /* A name with ".." leads through directories, which must be there in the overlay too. */
@@ -445,19 +455,28 @@ static gboolean check_farm_used(Job *job, const KmUnit *unit, GError **error)
 			 unit->source, path, job->overlay->source);
 }
 
-static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
+static gboolean list_patched(Job *job, const KmUnit *unit, GError **error)
+{
+	g_autofree char *listing = output_path(job, "patched", unit, ".s");
+	return make_parent(listing, error) && make_way(job, unit, error) &&
+	       check_farm_used(job, unit, error) && compile(job, unit, TRUE, "-S", listing, error);
+}
+
+static gboolean assemble_patched(Job *job, KmUnit *unit, GError **error)
 {
 	g_autofree char *patched = output_path(job, "patched", unit, ".o");
 	g_autofree char *listing = output_path(job, "patched", unit, ".s");
-	gboolean ok = make_parent(patched, error) && make_way(job, unit, error) && check_farm_used(job, unit, error) &&
-		      compile(job, unit, TRUE, "-S", listing, error) &&
-		      assemble_sectioned(job, unit, TRUE, listing, patched, error);
-	if (!ok)
+	if (!assemble_sectioned(job, unit, TRUE, listing, patched, error))
 		return FALSE;
 	unit->patched = g_steal_pointer(&patched);
 	if (job->reports_clones && unit->want_clones)
 		unit->clones = output_path(job, "patched", unit, ".clones");
 	return TRUE;
+}
+
+static gboolean compile_patched(Job *job, KmUnit *unit, GError **error)
+{
+	return list_patched(job, unit, error) && assemble_patched(job, unit, error);
 }
 
 static gboolean has_failed(Job *job)
@@ -542,18 +561,32 @@ void km_compiler_free(KmCompiler *c)
 	g_free(c);
 }
 
+/* Listings hold all that the assembler gets, and the files it takes in by itself (.incbin) are the same for both. */
+static gboolean same_listings(const Job *job, const KmUnit *unit)
+{
+	g_autofree char *one = output_path(job, "original", unit, ".s");
+	g_autofree char *two = output_path(job, "patched", unit, ".s");
+	g_autofree char *original = NULL, *patched = NULL;
+	gsize size_one, size_two;
+	return g_file_get_contents(one, &original, &size_one, NULL) &&
+	       g_file_get_contents(two, &patched, &size_two, NULL) && size_one == size_two &&
+	       !memcmp(original, patched, size_one);
+}
+
 gboolean km_compiler_unit(KmCompiler *c, KmUnit *unit, GError **error)
 {
 	g_autoptr(GError) of_patch = NULL;
 	g_free(unit->dir);
 	unit->dir = g_strdup(c->dir);
 	/* Where both sides fail it is not the patch's fault. */
-	gboolean patched = compile_patched(c, unit, &of_patch);
-	if (!compile_original(c, unit, error))
+	gboolean patched = list_patched(c, unit, &of_patch);
+	if (!list_original(c, unit, error))
 		return FALSE;
-	if (!patched)
+	if (!patched) {
 		g_propagate_error(error, g_steal_pointer(&of_patch));
-	return patched;
+		return FALSE;
+	}
+	return same_listings(c, unit) || (assemble_original(c, unit, error) && assemble_patched(c, unit, error));
 }
 
 char *km_compiler_preprocess(KmCompiler *c, const KmUnit *unit, gboolean patched, GError **error)

@@ -336,12 +336,18 @@ static gboolean is_banned(const Token *token)
 /* Functions that the compiler calls, or knows, without being told by the text. */
 static gboolean is_known_to_compiler(const Token *name)
 {
-	static const char *const starts[] = { "mem",	   "str",      "__mem",	 "__str",   "__stack_chk",
-					      "__builtin", "__fentry", "mcount", "_mcount", "bcmp",
-					      "bzero",	   "abort",    "__asan", "__tsan",  "__ubsan",
-					      "__san",	   "__cyg_",   "main",	 NULL };
+	static const char *const starts[] = { "mem",	   "str",      "__mem",	  "__str",   "__stack_chk",
+					      "__builtin", "__fentry", "mcount",  "_mcount", "__asan",
+					      "__hwasan",  "__tsan",   "__kcsan", "__msan",  "__kmsan",
+					      "__ubsan",   "__san",    "__cyg_",  "__gcov",  NULL };
+	static const char *const names[] = { "bcmp",   "bzero",	 "bcopy",   "stpcpy",  "stpncpy", "abort",
+					     "main",   "calloc", "puts",    "putchar", "fputs",	  "fputc",
+					     "fwrite", "ffs",	 "sprintf", NULL };
 	for (const char *const *start = starts; *start; start++)
 		if (name->size >= strlen(*start) && !memcmp(name->p, *start, strlen(*start)))
+			return TRUE;
+	for (const char *const *known = names; *known; known++)
+		if (name->size == strlen(*known) && !memcmp(name->p, *known, name->size))
 			return TRUE;
 	return FALSE;
 }
@@ -352,15 +358,23 @@ static gboolean is_harmless_line(const Token *token)
 	return token->size > strlen(start) && !memcmp(token->p, start, strlen(start));
 }
 
-static gboolean introduce(Text *t, guint part, guint i)
+static void introduce(Text *t, guint part, guint i)
 {
 	Token *name = t->tokens->pdata[i];
-	if (name->kind != WORD || is_known_to_compiler(name))
-		return FALSE;
+	if (name->kind != WORD)
+		return;
 	GArray *list = g_hash_table_lookup(t->makers, name);
 	if (!list)
 		g_hash_table_insert(t->makers, name, list = g_array_new(FALSE, FALSE, sizeof(guint)));
 	g_array_append_val(list, part);
+}
+
+/* The name of a function or variable; such a part is alive anyway when the compiler may use it by itself. */
+static gboolean introduce_object(Text *t, guint part, guint i)
+{
+	if (is_known_to_compiler(token_at(t, i)))
+		return FALSE;
+	introduce(t, part, i);
 	return TRUE;
 }
 
@@ -407,11 +421,21 @@ static gboolean has_word(const Text *t, guint first, guint limit, const char *co
 	return FALSE;
 }
 
+/* Is there a brace in a declaration? It introduces more names than the one it is for. */
+static gboolean defines_type(const Text *t, guint first, guint limit)
+{
+	for (guint i = first; i < limit; i++)
+		if (is(t, i, "{"))
+			return TRUE;
+	return FALSE;
+}
+
 /* TYPE name(...) up to limit: *name is set. "mytype (x)" and "mytype (*x)(void)", which are variables, are not taken for one. */
 static gboolean is_function_head(const Text *t, guint first, guint limit, guint *name)
 {
-	static const char *const not_types[] = { "static", "extern",   "inline",	"__inline", "__inline__",
-						 "const",  "volatile", "__extension__", "register", NULL };
+	static const char *const not_types[] = { "static",     "extern",   "inline",   "__inline",
+						 "__inline__", "const",	   "volatile", "__extension__",
+						 "register",   "__seg_gs", "__seg_fs", NULL };
 	guint paren = find_paren(t, first, limit);
 	if (paren >= limit || paren <= first + 1)
 		return FALSE;
@@ -438,8 +462,8 @@ static gboolean take_function(Text *t, guint index, const Part *part)
 	static const char *const statics[] = { "static", NULL };
 	guint name;
 	return has_word(t, part->first, part->body, statics) && has_word(t, part->first, part->body, inlines) &&
-	       is_plain(t, part, part->body) && is_function_head(t, part->first, part->body, &name) &&
-	       introduce(t, index, name);
+	       is_plain(t, part, part->body) && !defines_type(t, part->first, part->body) &&
+	       is_function_head(t, part->first, part->body, &name) && introduce_object(t, index, name);
 }
 
 /* Tags, and all words of enum bodies. */
@@ -494,11 +518,10 @@ static gboolean take_type(Text *t, guint index, const Part *part)
 static gboolean take_extern(Text *t, guint index, const Part *part)
 {
 	guint last = part->end - 1, name = 0;
-	if (!is(t, part->first, "extern") || find_paren(t, part->first, last) != last)
+	if (!is(t, part->first, "extern") || defines_type(t, part->first, last) ||
+	    find_paren(t, part->first, last) != last)
 		return FALSE;
 	for (guint i = part->first; i < last && !is(t, i, "[");) {
-		if (is(t, i, "{"))
-			return FALSE;
 		if (is_attribute(t, i)) {
 			i = skip_group(t, i + 1, last);
 			continue;
@@ -507,7 +530,7 @@ static gboolean take_extern(Text *t, guint index, const Part *part)
 			name = i;
 		i++;
 	}
-	return name && introduce(t, index, name);
+	return name && introduce_object(t, index, name);
 }
 
 static gboolean is_inert(Text *t, guint index, const Part *part)
@@ -521,9 +544,8 @@ static gboolean is_inert(Text *t, guint index, const Part *part)
 		return take_typedef(t, index, part);
 	if (is_tag_word(t, first) && take_type(t, index, part))
 		return TRUE;
-	static const char *const brace[] = { "{", NULL };
-	if (!has_word(t, first, last, brace) && is_function_head(t, first, last, &name))
-		return introduce(t, index, name);
+	if (!defines_type(t, first, last) && is_function_head(t, first, last, &name))
+		return introduce_object(t, index, name);
 	return first == last || take_extern(t, index, part);
 }
 
@@ -542,7 +564,7 @@ static void wake(Text *t, const Token *name, GArray *stack)
 	}
 }
 
-/* Assembly in strings can name anything. */
+/* Assembly in strings can name anything, and so can a pragma. */
 static void wake_string(Text *t, const Token *string, GArray *stack)
 {
 	const char *end = string->p + string->size;
@@ -575,7 +597,7 @@ static void mark(Text *t)
 			const Token *token = token_at(t, i);
 			if (token->kind == WORD)
 				wake(t, token, stack);
-			else if (token->kind == STRING)
+			else if (token->kind == STRING || token->kind == LINE)
 				wake_string(t, token, stack);
 		}
 	}
@@ -608,6 +630,8 @@ static gboolean same_tokens(const GPtrArray *a, const GPtrArray *b)
 
 KmTexts km_narrow_texts(const char *original, const char *patched)
 {
+	if (!strcmp(original, patched))
+		return KM_TEXTS_SAME;
 	g_autoptr(GHashTable) table = g_hash_table_new_full(token_hash, token_equal, g_free, NULL);
 	g_auto(Text) one = { 0 };
 	g_auto(Text) two = { 0 };
@@ -621,6 +645,23 @@ KmTexts km_narrow_texts(const char *original, const char *patched)
 	mark(&two);
 	g_autoptr(GPtrArray) a = alive_tokens(&one), b = alive_tokens(&two);
 	return same_tokens(a, b) ? KM_TEXTS_UNUSED : KM_TEXTS_DIFFER;
+}
+
+/* Lines count, blanks at their ends and empty ones do not. */
+static char *strip_assembly(const char *text)
+{
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	GString *stripped = g_string_new(NULL);
+	for (char **line = lines; *line; line++)
+		if (*g_strstrip(*line))
+			g_string_append_printf(stripped, "%s\n", *line);
+	return g_string_free(stripped, FALSE);
+}
+
+gboolean km_narrow_assembly(const char *original, const char *patched)
+{
+	g_autofree char *one = strip_assembly(original), *two = strip_assembly(patched);
+	return !strcmp(one, two);
 }
 
 /* ---- source ---- */

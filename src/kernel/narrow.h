@@ -13,6 +13,9 @@ typedef enum {
 /* Do two source texts differ in comments and white space only, each directive on a line of its own? */
 gboolean km_narrow_source(const char *original, const char *patched);
 
+/* Do two preprocessed texts of assembly have the same lines? */
+gboolean km_narrow_assembly(const char *original, const char *patched);
+
 /*
  * Both as `gcc -E -P` writes them. Whatever is not understood for certain counts as used. See docs/headers.md for why what is called
  * unused cannot reach the object.

@@ -618,9 +618,12 @@ static gboolean may_run(const Search *search, const char *path)
 static void add_texts(Search *search, const KmReach *reach)
 {
 	const KmUnit *sample = find_sample(search);
-	for (guint i = 0; reach && sample && i < reach->others->len; i++)
-		if (may_run(search, reach->others->pdata[i]))
-			add_text(search, sample, reach->others->pdata[i]);
+	for (guint i = 0; reach && sample && i < reach->others->len; i++) {
+		const char *path = reach->others->pdata[i];
+		/* check_assembly() has seen to assembly. */
+		if (!g_str_has_suffix(path, ".S") && may_run(search, path))
+			add_text(search, sample, path);
+	}
 }
 
 static gboolean add_reached(Search *search, const KmReach *reach, GError **error)

@@ -21,7 +21,7 @@ typedef struct {
 	 * preprocessed. source is its file, object a name for it. */
 	gboolean text_only;
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
-	char *dir;		/* set with the objects: where its objects and what they need are made */
+	char *dir;		/* set by km_units_compile(), km_compiler_unit(): where its objects and what they need are made */
 	/* Filled by km_units_compile(), km_compiler_unit(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */
 	char *plain;		/* the original assembled as the distribution built it: the proof's side */
@@ -62,7 +62,7 @@ KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const Km
 			    KmProgress *progress, GError **error);
 void km_compiler_free(KmCompiler *compiler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmCompiler, km_compiler_free)
-/* Both sides, as km_units_compile() does it. */
+/* Both sides, as km_units_compile() does it; objects are only made (KmUnit.original ... are only set) when the listings differ. */
 gboolean km_compiler_unit(KmCompiler *compiler, KmUnit *unit, GError **error);
 /* What the compiler proper would read, without line markers. __LINE__ and __FILE__ in it are what they are in the object. */
 char *km_compiler_preprocess(KmCompiler *compiler, const KmUnit *unit, gboolean patched, GError **error);

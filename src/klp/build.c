@@ -251,7 +251,7 @@ static void forget_unchanged(State *s)
 
 static gboolean compile_trees(State *s, GError **error)
 {
-	if (!km_trees_compile(s->kernel, s->options, s->trees, s->temp->path, &s->result->reached, s->progress, error))
+	if (!km_trees_compile(s->kernel, s->options, s->trees, s->temp->path, &s->result->headers, s->progress, error))
 		return FALSE;
 	forget_unchanged(s);
 	return TRUE;
@@ -286,8 +286,8 @@ static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
 /* Also those that are forgotten already. */
 static guint count_units(const State *s)
 {
-	const KmReached *r = &s->result->reached;
-	return s->units->len + r->candidates - r->changed;
+	const KmHeaderCounts *c = &s->result->headers;
+	return s->units->len + c->reached - c->changed;
 }
 
 static gboolean work_units(State *s, GError **error)
@@ -578,6 +578,12 @@ static json_t *strings_to_json(const GPtrArray *strings)
 	return list;
 }
 
+static json_t *headers_to_json(const KmHeaderCounts *c)
+{
+	return json_pack("{s:i, s:i, s:i, s:i}", "reached", (int)c->reached, "narrowed", (int)c->narrowed, "compiled",
+			 (int)c->compiled, "changed", (int)c->changed);
+}
+
 json_t *km_build_to_json(const KmBuild *build)
 {
 	json_t *functions = json_array();
@@ -597,11 +603,7 @@ json_t *km_build_to_json(const KmBuild *build)
 				 "callbacks", callbacks_to_json(build), "states", states_to_json(build), "notes",
 				 strings_to_json(build->notes), "compared", (int)build->compared, "references",
 				 (int)build->references);
-	const KmReached *r = &build->reached;
-	json_object_set_new(json, "reached",
-			    json_pack("{s:i, s:i, s:i, s:i, s:i}", "candidates", (int)r->candidates, "same_text",
-				      (int)r->same_text, "unused", (int)r->unused, "compiled", (int)r->compiled,
-				      "changed", (int)r->changed));
+	json_object_set_new(json, "headers", headers_to_json(&build->headers));
 	if (build->stories)
 		json_object_set_new(json, "units", km_stories_to_json(build->stories));
 	return json;

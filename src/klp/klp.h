@@ -43,12 +43,11 @@ typedef struct {
 
 /* What became of the built units that no patch touches but that can include a touched header. */
 typedef struct {
-	guint candidates; /* by the include graph */
-	guint same_text; /* the compiler would read the same tokens */
-	guint unused; /* what differs is used by nothing in the unit */
+	guint reached; /* by the include graph */
+	guint narrowed; /* the compiler would read the same, or what differs is used by nothing in the unit */
 	guint compiled; /* the rest: both sides compiled */
 	guint changed; /* of those: their objects differ */
-} KmReached;
+} KmHeaderCounts;
 
 typedef struct {
 	char *output;
@@ -58,7 +57,7 @@ typedef struct {
 	GPtrArray *callbacks; /* of KmCallbackInfo */
 	GArray *states; /* of KmState */
 	GPtrArray *notes; /* of char*: what the patch asks for without effect, and what was left out of it */
-	KmReached reached;
+	KmHeaderCounts headers;
 	guint compared; /* functions of the originals proved equal to the running code */
 	guint references; /* livepatch relocations' distinct symbols */
 	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */

@@ -76,7 +76,7 @@ static gboolean compile_again(Again *a, KmKernel *kernel, const KmBuildOptions *
 			      GError **error)
 {
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-	KmReached reached = { 0 };
+	KmHeaderCounts reached = { 0 };
 	km_tempdir_sweep(NULL, "kmend-verify");
 	a->temp = km_tempdir_new(NULL, "kmend-verify", error);
 	if (!a->temp)

@@ -130,7 +130,7 @@ GPtrArray *km_trees_new(KmKernel *kernel, const KmBuildOptions *options, const c
 }
 
 static gboolean compile_tree(KmKernel *kernel, const KmBuildOptions *options, const KmTree *tree, const char *dir,
-			     KmReached *reached, KmProgress *progress, GError **error)
+			     KmHeaderCounts *reached, KmProgress *progress, GError **error)
 {
 	g_autofree char *objects = tree_dir(dir, "objects", tree->number, error);
 	g_autoptr(GPtrArray) touched = g_ptr_array_new();
@@ -142,7 +142,7 @@ static gboolean compile_tree(KmKernel *kernel, const KmBuildOptions *options, co
 }
 
 gboolean km_trees_compile(KmKernel *kernel, const KmBuildOptions *options, const GPtrArray *trees, const char *dir,
-			  KmReached *reached, KmProgress *progress, GError **error)
+			  KmHeaderCounts *reached, KmProgress *progress, GError **error)
 {
 	for (guint i = 0; i < trees->len; i++)
 		if (!compile_tree(kernel, options, trees->pdata[i], dir, reached, progress, error))

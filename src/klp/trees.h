@@ -24,4 +24,4 @@ GPtrArray *km_trees_new(KmKernel *kernel, const KmBuildOptions *options, const c
  * original afterwards. reached is added to.
  */
 gboolean km_trees_compile(KmKernel *kernel, const KmBuildOptions *options, const GPtrArray *trees, const char *dir,
-			  KmReached *reached, KmProgress *progress, GError **error);
+			  KmHeaderCounts *reached, KmProgress *progress, GError **error);

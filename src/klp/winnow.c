@@ -10,7 +10,7 @@
 
 typedef struct {
 	KmCompiler *compiler;
-	KmReached *counts;
+	KmHeaderCounts *counts;
 	KmProgress *progress;
 	guint total;
 	gint64 started;
@@ -36,6 +36,14 @@ char *km_winnow_estimate(guint done, guint total, gint64 elapsed_us)
 	return g_strdup_printf("about %u min left", (guint)((seconds + 59) / 60));
 }
 
+/* Assembly must have the same lines; C must mean the same. */
+static KmTexts compare_sides(const KmUnit *unit, const char *original, const char *patched)
+{
+	if (!g_str_has_suffix(unit->source, ".S"))
+		return km_narrow_texts(original, patched);
+	return km_narrow_assembly(original, patched) ? KM_TEXTS_SAME : KM_TEXTS_DIFFER;
+}
+
 static gboolean compare_texts(Winnow *w, const KmUnit *unit, KmTexts *verdict, GError **error)
 {
 	g_autoptr(GError) of_patch = NULL;
@@ -48,7 +56,7 @@ static gboolean compare_texts(Winnow *w, const KmUnit *unit, KmTexts *verdict, G
 		g_propagate_error(error, g_steal_pointer(&of_patch));
 		return FALSE;
 	}
-	*verdict = km_narrow_texts(original, patched);
+	*verdict = compare_sides(unit, original, patched);
 	return TRUE;
 }
 
@@ -81,7 +89,7 @@ static gboolean look_at_text(Winnow *w, const KmUnit *unit, GError **error)
 	if (!compare_texts(w, unit, &verdict, &local))
 		return km_refuse(error, "%s may change with the headers of the patch, and cannot be looked at: %s",
 				 unit->source, local->message);
-	if (verdict == KM_TEXTS_SAME || (verdict == KM_TEXTS_UNUSED && !assembly))
+	if (verdict != KM_TEXTS_DIFFER)
 		return TRUE;
 	return km_refuse(error, "%s changes with the headers of the patch: %s cannot be live patched", unit->source,
 			 assembly ? "assembly" : "code that a build generates");
@@ -95,13 +103,13 @@ static gboolean look_at(Winnow *w, KmUnit *unit, GError **error)
 	if (!compare_texts(w, unit, &verdict, error))
 		return FALSE;
 	if (verdict != KM_TEXTS_DIFFER) {
-		count(w, verdict == KM_TEXTS_SAME ? &w->counts->same_text : &w->counts->unused);
+		count(w, &w->counts->narrowed);
 		return TRUE;
 	}
 	if (!km_compiler_unit(w->compiler, unit, error))
 		return FALSE;
 	count(w, &w->counts->compiled);
-	if (objects_differ(unit))
+	if (unit->original && objects_differ(unit))
 		count(w, &w->counts->changed);
 	else
 		km_compiler_forget(w->compiler, unit);
@@ -153,7 +161,7 @@ static gboolean run(Winnow *w, GPtrArray *units, guint jobs, GError **error)
 }
 
 gboolean km_winnow(KmKernel *kernel, const KmOverlay *overlay, const GPtrArray *units, const char *dir, guint jobs,
-		   KmReached *counts, KmProgress *progress, GError **error)
+		   KmHeaderCounts *counts, KmProgress *progress, GError **error)
 {
 	g_autoptr(GPtrArray) reached = g_ptr_array_new();
 	for (guint i = 0; i < units->len; i++)
@@ -167,7 +175,7 @@ gboolean km_winnow(KmKernel *kernel, const KmOverlay *overlay, const GPtrArray *
 	Winnow w = { .compiler = compiler, .counts = counts, .progress = progress, .total = reached->len };
 	w.started = g_get_monotonic_time();
 	for (guint i = 0; i < reached->len; i++)
-		counts->candidates += !((const KmUnit *)reached->pdata[i])->text_only;
+		counts->reached += !((const KmUnit *)reached->pdata[i])->text_only;
 	g_mutex_init(&w.mutex);
 	gboolean ran = run(&w, reached, jobs ? jobs : g_get_num_processors(), error);
 	g_mutex_clear(&w.mutex);

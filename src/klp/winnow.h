@@ -11,7 +11,7 @@
  * (KmUnit.original is set); of the others nothing is left. counts is added to. Of several failures the one of the first unit is reported.
  */
 gboolean km_winnow(KmKernel *kernel, const KmOverlay *overlay, const GPtrArray *units, const char *dir, guint jobs,
-		   KmReached *counts, KmProgress *progress, GError **error);
+		   KmHeaderCounts *counts, KmProgress *progress, GError **error);
 
 /* About how long the rest takes: "about 3 min left"; "" when there is nothing to tell from. Caller owns. */
 char *km_winnow_estimate(guint done, guint total, gint64 elapsed_us);

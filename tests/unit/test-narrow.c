@@ -67,6 +67,28 @@ static void test_used(void)
 		{ "typedef int t; t v;", "typedef long t; t v;" },
 		{ "typedef int (*fn)(int); struct q { fn f; } v;", "typedef int (*fn)(long); struct q { fn f; } v;" },
 		{ "int g(int); int u(void) { return g(1); }", "int g(long); int u(void) { return g(1); }" },
+		/* Names that only sound like those of functions that the compiler calls. */
+		{ "struct mem_group { int a; }; unsigned u(void) { return sizeof(struct mem_group); }",
+		  "struct mem_group { long a; }; unsigned u(void) { return sizeof(struct mem_group); }" },
+		{ "enum { memory_a }; int u(void) { return memory_a; }",
+		  "enum { x, memory_a }; int u(void) { return memory_a; }" },
+		{ "typedef struct { int a; } mempool_t; mempool_t v;",
+		  "typedef struct { long a; } mempool_t; mempool_t v;" },
+		/* Types that come along with a declaration of something else. */
+		{ "struct s { int a; } f(void); unsigned u(void) { return sizeof(struct s); }",
+		  "struct s { long a; } f(void); unsigned u(void) { return sizeof(struct s); }" },
+		{ "static inline struct s { int a; } f(void) { } unsigned u(void) { return sizeof(struct s); }",
+		  "static inline struct s { long a; } f(void) { } unsigned u(void) { return sizeof(struct s); }" },
+		{ "extern int a[sizeof(enum { A, B })]; int u(void) { return B; }",
+		  "extern int a[sizeof(enum { A, X, B })]; int u(void) { return B; }" },
+		/* By a member, by a name in an attribute, by a check at compile time. */
+		{ "struct t { int a; }; struct s { struct t t; }; struct s v;",
+		  "struct t { long a; }; struct s { struct t t; }; struct s v;" },
+		{ "static inline void f(int *p) { *p = 1; } void u(void) { int x __attribute__((cleanup(f))); }",
+		  "static inline void f(int *p) { *p = 2; } void u(void) { int x __attribute__((cleanup(f))); }" },
+		{ "struct s { int a; }; _Static_assert(sizeof(struct s) == 4, \"\");",
+		  "struct s { long a; }; _Static_assert(sizeof(struct s) == 4, \"\");" },
+		{ "int g(int);\n#pragma weak g\n", "long g(int);\n#pragma weak g\n" },
 		{ "static inline int f(void) { return 1; } __asm__(\"call f\");",
 		  "static inline int f(void) { return 2; } __asm__(\"call f\");" },
 	};
@@ -104,6 +126,10 @@ static void test_emitting(void)
 		"#pragma pack(1)\n",
 		"\n#pragma GCC optimize(\"O0\")\n",
 		"_Static_assert(1, \"x\");",
+		"static inline char *stpcpy(char *a, const char *b) { return a; }",
+		"extern unsigned long __stack_chk_guard;",
+		"extern __seg_gs mytype (x);",
+		"enum e : int { A };",
 		"DEFINE_THING(x);",
 		"typedef int t __attribute__((used));",
 	};
@@ -121,6 +147,14 @@ static void test_odd_text(void)
 	for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
 		for (gsize k = 0; k < G_N_ELEMENTS(texts); k++)
 			g_assert_true((km_narrow_texts(texts[i], texts[k]) == KM_TEXTS_SAME) == (i == k));
+}
+
+static void test_assembly(void)
+{
+	g_assert_true(km_narrow_assembly("\n\n\tnop\n", "nop  \n\n"));
+	g_assert_false(km_narrow_assembly("nop\nnop\n", "nop nop\n"));
+	g_assert_false(km_narrow_assembly("mov $1, %eax\n", "mov $2, %eax\n"));
+	g_assert_false(km_narrow_assembly(".ascii \"a  b\"\n", ".ascii \"a b\"\n"));
 }
 
 static void test_source(void)
@@ -153,6 +187,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/narrow/unused", test_unused);
 	g_test_add_func("/narrow/used", test_used);
 	g_test_add_func("/narrow/emitting", test_emitting);
+	g_test_add_func("/narrow/assembly", test_assembly);
 	g_test_add_func("/narrow/source", test_source);
 	g_test_add_func("/narrow/odd-text", test_odd_text);
 	return g_test_run();
