@@ -83,6 +83,14 @@ typedef struct {
 	KmField field;		/* what the relocation asked about writes */
 } KmStep;
 
+/* A place of linked bytes that may hold the address of something. */
+typedef struct {
+	guint64 offset;
+	guint size;
+	gboolean branch;	/* of a call or jump */
+	gboolean sure;		/* what stands around it leaves no doubt; otherwise the same bytes could be parts of two instructions */
+} KmMention;
+
 /* A table with a row for each branch to certain functions, which the kernel rewrites by what the CPU needs. */
 typedef struct {
 	const char *table; /* ".return_sites" */
@@ -165,6 +173,12 @@ typedef struct KmArch {
 	guint64 results;	/* registers that hold what it returns */
 	guint64 scratch;	/* registers whose values do not survive it */
 	const char *const *returns;	/* functions that are jumped to in order to return; NULL-ended, or NULL */
+
+	/*
+	 * Appends to found (of KmMention, ascending) each place of size bytes, linked to stand at address, that can stand for target in
+	 * code (text) or in data: rather too many than too few. NULL: not available.
+	 */
+	void (*mentions)(const guint8 *bytes, gsize size, guint64 address, gboolean text, guint64 target, GArray *found);
 
 	/* Does a row of the unwinder's table (.orc_unwind) say what holds at the first instruction of a function? NULL: no such table. */
 	gboolean (*unwinds_entry)(const guint8 *row, guint size);

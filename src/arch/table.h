@@ -63,6 +63,9 @@ typedef struct {
 /* x86_64-step.c: KmArch.step */
 void km_arch_x86_64_step(gpointer reader, const struct KmSection *section, guint64 offset, guint64 field, KmStep *step);
 
+/* x86_64-mention.c: KmArch.mentions */
+void km_arch_x86_64_mentions(const guint8 *bytes, gsize size, guint64 address, gboolean text, guint64 target, GArray *found);
+
 /* Compiler labels (.L*), the same everywhere. */
 gboolean km_arch_is_label(const struct KmSymbol *symbol);
 guint km_arch_no_local_entry(const struct KmSymbol *symbol);

@@ -351,6 +351,7 @@ const KmArch km_arch_x86_64 = {
 	.results = 1 << 0 | 1 << 2, /* 16 bytes come in rax and rdx */
 	.scratch = BITS_OF_SCRATCH,
 	.returns = returns,
+	.mentions = km_arch_x86_64_mentions,
 	.unwinds_entry = unwinds_entry,
 	.local_entry = km_arch_no_local_entry,
 };
