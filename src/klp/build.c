@@ -315,13 +315,17 @@ static gboolean work_units(State *s, GError **error)
 	return FALSE;
 }
 
-/* Note the new global functions and data of a unit by name. One that another unit has too is left without a definition. */
+/*
+ * Note the new global functions and data of a unit by name, and the functions that only other replaced ones lead to. One that another unit
+ * has too is left without a definition.
+ */
 static void note_definitions(GHashTable *definitions, const KmUnitWork *work, gboolean preferred)
 {
 	for (guint k = 0; work->extracted && k < work->extracted->symbols->len; k++) {
 		KmSymbol *symbol = work->extracted->symbols->pdata[k];
 		if (!symbol->section || symbol->bind != STB_GLOBAL || !symbol->user ||
-		    g_hash_table_contains(work->diff->twins, symbol->user))
+		    (g_hash_table_contains(work->diff->twins, symbol->user) &&
+		     !g_hash_table_contains(work->carried, symbol->user)))
 			continue;
 		gboolean again = !preferred && g_hash_table_contains(definitions, symbol->name);
 		g_hash_table_insert(definitions, symbol->name, again ? NULL : symbol);

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who uses a function of a module: a stock module still has its relocations, so all of its own code can be asked. */
+/*
+ * Who uses a function, beyond the unit that defines it. A stock module still has its relocations, and all of its own code can be asked.
+ * Built-in code is linked: the image is searched for everything that can stand for the address.
+ */
 #pragma once
 
-#include "klp/unitwork.h"
+#include "klp/refs.h"
+
+/* Names of all functions that those of units (of KmUnit) define which belong to owner. NULL when one cannot be read. */
+GHashTable *km_compiled_functions(const GPtrArray *units, const char *owner);
 
 /*
- * Words on a user of the global function name of work's module that does not lie in units (of KmUnit, those that the patch has compiled
- * anew); caller owns. NULL: every user is a call from their code. Built-in code cannot be asked: it is linked, and has lost its relocations.
+ * Words on a user of a function (a symbol of c's original) that is none of functions (names, of c's owner); caller owns. NULL: every
+ * user is a call from their code, as far as that can be proved.
  */
-char *km_outside_user(const KmUnitWork *work, const GPtrArray *units, const char *name);
+char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original);
+
+/*
+ * What to do instead of changing a function that cannot be redirected, as the end of a sentence: which of those that call it, or call
+ * those, have an entry; or that none has, and who holds its address. Caller owns.
+ */
+char *km_who_would_do(const KmRefContext *c, const KmSymbol *original);

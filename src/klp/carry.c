@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/where.h"
+#include "klp/callers.h"
 
 typedef struct {
 	const KmRefContext *context;
@@ -70,11 +71,13 @@ static gboolean refuse_user(const Carry *carry, const KmSymbol *function, const 
 {
 	g_autofree char *root = km_name_root(function->name);
 	g_autofree char *at = km_where(carry->context->kernel->source, carry->context->plain->path, root);
+	const KmSymbol *original = g_hash_table_lookup(carry->diff->twins, function);
+	g_autofree char *remedy = original ? km_who_would_do(carry->context, original)
+					   : g_strdup("make the change in its callers instead");
 	return km_refuse(
 		error,
-		"%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; "
-		"make the change in its callers instead",
-		at, function->name, how);
+		"%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; %s",
+		at, function->name, how, remedy);
 }
 
 /* Whoever refers to function by a relocation of section is replaced with it. */
@@ -133,14 +136,28 @@ static gboolean has_entry(const Carry *carry, const KmChange *change)
 	return !place || place->patchable;
 }
 
+/* Words on who else calls a global function than this unit, whose code is at hand; NULL: nobody does. */
+static char *outside_user(const Carry *carry, const KmChange *change)
+{
+	const KmObject *original = carry->diff->original;
+	g_autoptr(GHashTable) own = g_hash_table_new(g_str_hash, g_str_equal);
+	for (guint i = 0; i < original->symbols->len; i++) {
+		const KmSymbol *symbol = original->symbols->pdata[i];
+		if (symbol->section && symbol->type == STT_FUNC)
+			g_hash_table_add(own, symbol->name);
+	}
+	return km_outside_user(carry->context, own, change->original);
+}
+
 static gboolean carry_one(Carry *carry, const KmChange *change, GError **error)
 {
 	KmSymbol *function = change->patched;
 	if (change->status != KM_CHANGED || change->init || !function || km_name_is_cold_part(change->name) ||
 	    has_entry(carry, change))
 		return TRUE;
-	if (function->bind != STB_LOCAL)
-		return refuse_user(carry, function, "other files can call it", error);
+	g_autofree char *user = function->bind != STB_LOCAL ? outside_user(carry, change) : NULL;
+	if (user)
+		return refuse_user(carry, function, user, error);
 	g_hash_table_add(carry->carried, function);
 	return take_users(carry, function, error);
 }

@@ -119,14 +119,15 @@ static gboolean check_versions(KmKernel *kernel, const KmOverlay *overlay, const
 	return !changes->len || refuse_version(work, changes->pdata[0], changes->len - 1, error);
 }
 
-static gboolean is_replaced(const KmUnitWork *work, const char *name)
+/* The function of that name in the original, when the patch replaces it; else NULL. */
+static const KmSymbol *replaced(const KmUnitWork *work, const char *name)
 {
 	for (guint i = 0; i < work->diff->functions->len; i++) {
 		const KmChange *change = work->diff->functions->pdata[i];
 		if (change->status == KM_CHANGED && !strcmp(change->name, name))
-			return TRUE;
+			return change->original;
 	}
-	return FALSE;
+	return NULL;
 }
 
 /* Callers outside the patch, and pointers that were stored before, go on as they were compiled. */
@@ -136,11 +137,12 @@ static gboolean check_prototypes(const KmTypes *original, const KmTypes *patched
 	g_autoptr(GPtrArray) changes = km_types_compare_functions(original, patched);
 	for (guint i = 0; i < changes->len; i++) {
 		const KmTypeChange *change = changes->pdata[i];
-		if (!is_replaced(work, change->name) ||
-		    (options->allow_signature &&
-		     g_strv_contains((const char *const *)options->allow_signature, change->name)))
+		const KmSymbol *function = replaced(work, change->name);
+		if (!function || (options->allow_signature &&
+				  g_strv_contains((const char *const *)options->allow_signature, change->name)))
 			continue;
-		g_autofree char *user = km_outside_user(work, units, change->name);
+		g_autoptr(GHashTable) functions = km_compiled_functions(units, work->unit->owner);
+		g_autofree char *user = km_outside_user(&work->context, functions, function);
 		if (user)
 			return km_refuse(error,
 					 "%s: the patch changes how %s (%s) is called: %s. Callers that are not in the "

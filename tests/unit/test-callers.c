@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/run.h"
+#include "kernel/unit.h"
 #include "klp/callers.h"
 
 #define HOST                                                                                                           \
@@ -73,20 +74,28 @@ static void test_case(gconstpointer data)
 	g_ptr_array_add(list, &units[0]);
 	if (cases[i].both)
 		g_ptr_array_add(list, &units[1]);
-	const KmUnitWork work = { .unit = &units[0], .module = module };
-	g_autofree char *words = km_outside_user(&work, list, "f");
+	g_autoptr(GHashTable) functions = km_compiled_functions(list, "m");
+	const KmRefContext context = { .owner = "m", .module = module };
+	const KmSymbol f = { .name = (char *)"f" };
+	g_autofree char *words = km_outside_user(&context, functions, &f);
 	if (!cases[i].words)
 		g_assert_cmpstr(words, ==, NULL);
 	else
 		g_assert_nonnull(strstr(words ? words : "", cases[i].words));
 }
 
-static void test_built_in(void)
+static void test_unread(void)
 {
-	const KmUnit unit = { .owner = (char *)"vmlinux" };
-	const KmUnitWork work = { .unit = &unit };
-	g_autoptr(GPtrArray) none = g_ptr_array_new();
-	g_autofree char *words = km_outside_user(&work, none, "f");
+	const KmUnit unit = { .owner = (char *)"m", .original = (char *)"/nowhere.o" };
+	g_autoptr(GPtrArray) list = g_ptr_array_new();
+	g_ptr_array_add(list, (gpointer)&unit);
+	g_assert_null(km_compiled_functions(list, "m"));
+	const KmRefContext context = { .owner = "vmlinux" };
+	const KmSymbol f = { .name = (char *)"f" };
+	g_autofree char *unread = km_outside_user(&context, NULL, &f);
+	g_assert_nonnull(strstr(unread, "could not be read"));
+	g_autoptr(GHashTable) none = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autofree char *words = km_outside_user(&context, none, &f);
 	g_assert_nonnull(strstr(words, "from anywhere"));
 }
 
@@ -97,6 +106,6 @@ int main(int argc, char **argv)
 		g_autofree char *path = g_strdup_printf("/callers/%s", cases[i].name);
 		g_test_add_data_func(path, GSIZE_TO_POINTER(i), test_case);
 	}
-	g_test_add_func("/callers/built in", test_built_in);
+	g_test_add_func("/callers/unread", test_unread);
 	return g_test_run();
 }
