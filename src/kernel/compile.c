@@ -176,18 +176,34 @@ static gboolean is_template(const KmUnit *unit)
 	return g_str_has_suffix(unit->source, ".uc");
 }
 
-static gboolean unroll_template(const Job *job, const KmUnit *unit, gboolean patched, GError **error)
+/* Where the text of a source lies that kbuild would copy or generate, or NULL. Caller owns. */
+static char *made_of(const Job *job, const KmUnit *unit, gboolean patched)
 {
-	const char *tree = patched && job->overlay->farm ? job->overlay->farm : job->overlay->source;
-	g_autofree char *from = g_build_filename(tree, unit->source, NULL);
+	const char *tree = is_in_farm(job, patched) ? job->overlay->farm : job->overlay->source;
+	g_autofree char *path = g_build_filename(tree, unit->source, NULL);
+	g_autofree char *shipped = g_strconcat(path, "_shipped", NULL);
+	if (!unit->text_only)
+		return NULL;
+	if (is_template(unit))
+		return g_steal_pointer(&path);
+	return g_file_test(shipped, G_FILE_TEST_EXISTS) ? g_steal_pointer(&shipped) : NULL;
+}
+
+static gboolean make_text(const Job *job, const KmUnit *unit, gboolean patched, GError **error)
+{
+	g_autofree char *from = made_of(job, unit, patched);
 	g_autofree char *to = output_path(job, patched ? "patched" : "original", unit, ".c");
 	g_autofree char *content = NULL;
 	g_autoptr(GError) local = NULL;
+	if (!from)
+		return TRUE;
 	if (!g_file_get_contents(from, &content, NULL, &local))
 		return km_fail(error, "cannot read %s: %s", from, local->message);
 	g_autoptr(GString) text = g_string_new(content);
-	g_string_replace(text, "$#", "1", 0);
-	g_string_replace(text, "$$", "0", 0);
+	if (is_template(unit)) {
+		g_string_replace(text, "$#", "1", 0);
+		g_string_replace(text, "$$", "0", 0);
+	}
 	return make_parent(to, error) && (g_file_set_contents(to, text->str, -1, &local) ||
 					  km_fail(error, "cannot write %s: %s", to, local->message));
 }
@@ -196,9 +212,10 @@ static gboolean unroll_template(const Job *job, const KmUnit *unit, gboolean pat
 static char *input_path(const Job *job, const KmUnit *unit, gboolean patched)
 {
 	g_autofree char *named = km_unit_source_name(unit);
+	g_autofree char *made = made_of(job, unit, patched);
 	if (!patched && unit->is_new)
 		return empty_path(job, unit);
-	if (is_template(unit))
+	if (made)
 		return output_path(job, patched ? "patched" : "original", unit, ".c");
 	if (patched && !job->overlay->farm)
 		return g_build_filename(job->overlay->dir, "compiled", named, NULL);
@@ -231,6 +248,10 @@ static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched,
 		add_overlay(job, unit, argv);
 	if (patched)
 		add_clones(job, unit, argv);
+	if (unit->text_only) {
+		g_autofree char *made = g_build_filename(job->dir, patched ? "patched" : "original", NULL);
+		add_file_map(job, unit, argv, made);
+	}
 	g_strv_builder_add_many(argv, "-o", output, input, NULL);
 	return g_strv_builder_end(argv);
 }
@@ -589,18 +610,29 @@ gboolean km_compiler_unit(KmCompiler *c, KmUnit *unit, GError **error)
 	return same_listings(c, unit) || (assemble_original(c, unit, error) && assemble_patched(c, unit, error));
 }
 
-char *km_compiler_preprocess(KmCompiler *c, const KmUnit *unit, gboolean patched, GError **error)
+static char *make_listing(KmCompiler *c, const KmUnit *unit, gboolean patched, const char *mode, GError **error)
 {
-	g_autofree char *text = output_path(c, patched ? "patched" : "original", unit, ".i");
+	g_autofree char *path =
+		output_path(c, patched ? "patched" : "original", unit, strcmp(mode, "-E") ? ".s" : ".i");
 	g_autoptr(GError) local = NULL;
 	char *content = NULL;
-	if (!make_parent(text, error) || (patched && !make_way(c, unit, error)) ||
-	    (is_template(unit) && !unroll_template(c, unit, patched, error)) ||
-	    (patched && !check_farm_used(c, unit, error)) || !compile(c, unit, patched, "-E", text, error))
+	if (!make_parent(path, error) || (patched && !make_way(c, unit, error)) ||
+	    !make_text(c, unit, patched, error) || (patched && !check_farm_used(c, unit, error)) ||
+	    !compile(c, unit, patched, mode, path, error))
 		return NULL;
-	gboolean ok = g_file_get_contents(text, &content, NULL, &local);
-	g_unlink(text);
-	return ok ? content : km_fail_null(error, "cannot read %s: %s", text, local->message);
+	gboolean ok = g_file_get_contents(path, &content, NULL, &local);
+	g_unlink(path);
+	return ok ? content : km_fail_null(error, "cannot read %s: %s", path, local->message);
+}
+
+char *km_compiler_preprocess(KmCompiler *c, const KmUnit *unit, gboolean patched, GError **error)
+{
+	return make_listing(c, unit, patched, "-E", error);
+}
+
+char *km_compiler_list(KmCompiler *c, const KmUnit *unit, gboolean patched, GError **error)
+{
+	return make_listing(c, unit, patched, "-S", error);
 }
 
 void km_compiler_forget(const KmCompiler *c, KmUnit *unit)

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "kernel/assembly.h"
 #include "kernel/elsewhere.h"
 #include "kernel/external.h"
 #include "kernel/farm.h"
@@ -16,6 +15,7 @@
 #include "kernel/makefile.h"
 #include "kernel/narrow.h"
 #include "kernel/reach.h"
+#include "kernel/watched.h"
 
 /* A file that is included by one that is included ... : more than this is a loop. */
 #define MAX_INCLUDE_DEPTH 4
@@ -35,6 +35,7 @@ void km_unit_free(KmUnit *unit)
 	g_free(unit->plain);
 	g_free(unit->patched);
 	g_free(unit->clones);
+	g_free(unit->unpatchable);
 	g_free(unit);
 }
 
@@ -279,6 +280,13 @@ static gboolean map_external(KmUnit *unit, const Search *search, GError **error)
 	return TRUE;
 }
 
+/* A source that the tree has under another name, for kbuild to copy. */
+static gboolean is_shipped(const Search *search, const KmUnit *unit)
+{
+	g_autofree char *shipped = g_strconcat(search->overlay->source, "/", unit->source, "_shipped", NULL);
+	return g_file_test(shipped, G_FILE_TEST_EXISTS);
+}
+
 /* The unit of this source that goes into owner. */
 static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, const char *owner, gboolean shared,
 			 gboolean is_new, GError **error)
@@ -293,9 +301,18 @@ static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *sou
 	unit->shared = shared;
 	unit->is_new = is_new;
 	unit->reached = !is_touched(search, source);
-	if (!check_source(search, unit, recipe, error) ||
-	    (strcmp(owner, "vmlinux") && !find_module(unit, search, error)) ||
-	    (unit->external && !map_external(unit, search, error)))
+	g_autoptr(GError) local = NULL;
+	if (!check_source(search, unit, recipe, &local) ||
+	    (strcmp(owner, "vmlinux") && !find_module(unit, search, &local))) {
+		/* Only reached by a header: nothing is lost as long as it stays the same. */
+		if (!unit->reached || unit->external) {
+			g_propagate_error(error, g_steal_pointer(&local));
+			return FALSE;
+		}
+		unit->unpatchable = g_strdup(local->message);
+		unit->text_only = is_shipped(search, unit);
+	}
+	if (unit->external && !map_external(unit, search, error))
 		return FALSE;
 	g_ptr_array_add(search->units, g_steal_pointer(&unit));
 	return TRUE;
@@ -582,47 +599,32 @@ static const KmUnit *find_sample(const Search *search)
 {
 	for (guint i = 0; i < search->units->len; i++) {
 		const KmUnit *unit = search->units->pdata[i];
-		if (!unit->is_new && !unit->text_only && !unit->module_path)
+		if (!unit->is_new && !unit->unpatchable && !unit->module_path)
 			return unit;
 	}
 	return search->units->len ? search->units->pdata[0] : NULL;
 }
 
-static void add_text(Search *search, const KmUnit *sample, const char *path)
-{
-	gboolean assembly = g_str_has_suffix(path, ".S");
-	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-	g_strv_builder_addv(argv, (const char **)sample->argv);
-	if (assembly)
-		g_strv_builder_add(argv, "-D__ASSEMBLY__");
-	g_strv_builder_add_many(argv, "-x", assembly ? "assembler-with-cpp" : "c", NULL);
-	KmUnit *unit = g_new0(KmUnit, 1);
-	unit->source = g_strdup(path);
-	unit->object = g_strdup_printf("%.*s.o", (int)(strrchr(path, '.') - path), path);
-	unit->owner = g_strdup("vmlinux");
-	unit->argv = g_strv_builder_end(argv);
-	unit->cwd = g_strdup(sample->cwd);
-	unit->reached = unit->text_only = TRUE;
-	g_ptr_array_add(search->units, unit);
-}
-
-/* Tools and what runs before the kernel are no part of it, and what the configuration leaves out is not either. */
-static gboolean may_run(const Search *search, const char *path)
-{
-	g_autofree char *boot = g_strconcat("arch/", search->kernel->arch->kbuild, "/boot/", NULL);
-	g_autofree char *as_c = g_strdup_printf("%.*s.c", (int)(strrchr(path, '.') - path), path);
-	g_autofree char *lacks = km_makefile_options(search->kernel, as_c);
-	return !lacks && !g_str_has_prefix(path, "tools/") && !g_str_has_prefix(path, boot);
-}
-
-static void add_texts(Search *search, const KmReach *reach)
+static void add_watched(Search *search, const char *path)
 {
 	const KmUnit *sample = find_sample(search);
-	for (guint i = 0; reach && sample && i < reach->others->len; i++) {
-		const char *path = reach->others->pdata[i];
-		/* check_assembly() has seen to assembly. */
-		if (!g_str_has_suffix(path, ".S") && may_run(search, path))
-			add_text(search, sample, path);
+	g_autofree char *object = g_strdup_printf("%.*s.o", (int)(strrchr(path, '.') - path), path);
+	const KmRecipe *recipe = g_str_has_suffix(path, ".c") ? g_hash_table_lookup(search->recipes, object) : NULL;
+	KmUnit *unit = sample && !search->external
+			       ? km_watched_new(search->kernel, search->overlay, path, recipe, sample)
+			       : NULL;
+	if (unit)
+		g_ptr_array_add(search->units, unit);
+}
+
+static void add_all_watched(Search *search, const KmReach *reach)
+{
+	for (guint i = 0; reach && i < reach->others->len; i++)
+		add_watched(search, reach->others->pdata[i]);
+	for (guint i = 0; reach && i < reach->sources->len; i++) {
+		g_autoptr(GPtrArray) recipes = built_recipes(search, reach->sources->pdata[i]);
+		if (!recipes->len)
+			add_watched(search, reach->sources->pdata[i]);
 	}
 }
 
@@ -691,39 +693,6 @@ static gboolean open_farm(Search *search, GError **error)
 	return TRUE;
 }
 
-/* The assembly that a touched header reaches, or NULL. */
-static const char *reached_assembly(const KmReach *reach)
-{
-	for (guint i = 0; reach && i < reach->others->len; i++)
-		if (g_str_has_suffix(reach->others->pdata[i], ".S"))
-			return reach->others->pdata[i];
-	return NULL;
-}
-
-/* Assembly is not compiled here: what it includes must stay the same for it, or half of the patch would be missing. */
-static gboolean check_assembly(const Search *search, const KmReach *reach, GError **error)
-{
-	const char *assembly = reached_assembly(reach);
-	for (guint i = 0; assembly && i < search->overlay->files->len; i++) {
-		const KmTouched *touched = search->overlay->files->pdata[i];
-		g_autofree char *pristine = g_build_filename(search->overlay->source, touched->path, NULL);
-		g_autofree char *original = NULL, *patched = NULL;
-		/* A new header is reached by a changed one only. */
-		if (touched->is_source || touched->is_makefile || touched->is_new || touched->is_deleted ||
-		    !g_file_get_contents(pristine, &original, NULL, NULL) ||
-		    !g_file_get_contents(touched->patched, &patched, NULL, NULL))
-			continue;
-		if (km_assembly_sees(original, patched))
-			return km_refuse(error,
-					 "%s: %s changes, and assembly includes it too (%s, directly or through "
-					 "others), which cannot be "
-					 "live patched; put the change under #ifndef __ASSEMBLY__, or into a header "
-					 "that only C includes",
-					 touched->patch, touched->path, assembly);
-	}
-	return TRUE;
-}
-
 static gboolean add_all(Search *search, GError **error)
 {
 	const GPtrArray *files = search->overlay->files;
@@ -734,8 +703,7 @@ static gboolean add_all(Search *search, GError **error)
 				find_includers(search->overlay->source, ((const KmTouched *)files->pdata[i])->path));
 	if (!open_farm(search, error) || !find_reached(search, &reach, error))
 		return FALSE;
-	g_autoptr(GPtrArray) recipes =
-		check_assembly(search, reach, error) ? ask_recipes(search, includers, reach, error) : NULL;
+	g_autoptr(GPtrArray) recipes = ask_recipes(search, includers, reach, error);
 	gboolean ok = recipes != NULL;
 	for (guint i = 0; ok && i < recipes->len; i++)
 		g_hash_table_insert(search->recipes, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
@@ -743,7 +711,7 @@ static gboolean add_all(Search *search, GError **error)
 		ok = add_touched(search, files->pdata[i], includers->pdata[i], error);
 	ok = ok && add_all_new(search, error) && add_reached(search, reach, error) && check_any(search, error);
 	if (ok)
-		add_texts(search, reach);
+		add_all_watched(search, reach);
 	g_clear_pointer(&search->farm, km_kbuild_free);
 	km_reach_free(reach);
 	return ok;

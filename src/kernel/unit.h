@@ -17,8 +17,9 @@ typedef struct {
 	gboolean external;	/* of a module built outside the kernel's tree; source and object are relative to its directory */
 	gboolean shared;	/* its object is linked into several modules: there is one unit for each */
 	gboolean reached; /* its own file is not touched, only what it includes: most such units do not change */
-	/* No unit, but a text that a touched header reaches and that we cannot compile (assembly, a template of sources): only to be
-	 * preprocessed. source is its file, object a name for it. */
+	/* Why it cannot be live patched: only reached, and only looked at, because it must stay the same then. Else NULL. */
+	char *unpatchable;
+	/* unpatchable, and no object is made of the file source as it is: object is only a name for it. */
 	gboolean text_only;
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
 	char *dir;		/* set by km_units_compile(), km_compiler_unit(): where its objects and what they need are made */
@@ -64,6 +65,8 @@ void km_compiler_free(KmCompiler *compiler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmCompiler, km_compiler_free)
 /* Both sides, as km_units_compile() does it; objects are only made (KmUnit.original ... are only set) when the listings differ. */
 gboolean km_compiler_unit(KmCompiler *compiler, KmUnit *unit, GError **error);
+/* The assembler listing of C that cannot be live patched. NULL: it does not compile, or error says what else. Caller owns. */
+char *km_compiler_list(KmCompiler *compiler, const KmUnit *unit, gboolean patched, GError **error);
 /* What the compiler proper would read, without line markers. __LINE__ and __FILE__ in it are what they are in the object. */
 char *km_compiler_preprocess(KmCompiler *compiler, const KmUnit *unit, gboolean patched, GError **error);
 /* Remove the files of a unit that does not change. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "klp/winnow.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "diff/diff.h"
 #include "kernel/narrow.h"
@@ -80,25 +82,31 @@ static void count(Winnow *w, guint *counter)
 	g_mutex_unlock(&w->mutex);
 }
 
-/* What we cannot compile must read the same: if it changes, a live patch without it would be half of the patch. */
-static gboolean look_at_text(Winnow *w, const KmUnit *unit, GError **error)
+static gboolean same_listing(Winnow *w, const KmUnit *unit)
+{
+	g_autofree char *original = km_compiler_list(w->compiler, unit, FALSE, NULL);
+	g_autofree char *patched = original ? km_compiler_list(w->compiler, unit, TRUE, NULL) : NULL;
+	return patched && !strcmp(original, patched);
+}
+
+/* What we cannot patch must stay the same: if it changes, a live patch without it would be half of the patch. */
+static gboolean look_at_unpatchable(Winnow *w, const KmUnit *unit, GError **error)
 {
 	gboolean assembly = g_str_has_suffix(unit->source, ".S");
 	KmTexts verdict = KM_TEXTS_DIFFER;
 	g_autoptr(GError) local = NULL;
 	if (!compare_texts(w, unit, &verdict, &local))
-		return km_refuse(error, "%s may change with the headers of the patch, and cannot be looked at: %s",
-				 unit->source, local->message);
-	if (verdict != KM_TEXTS_DIFFER)
+		return km_refuse(error, "%s may change with the headers of the patch, and cannot be looked at (%s): %s",
+				 unit->source, local->message, unit->unpatchable);
+	if (verdict == KM_TEXTS_SAME || (!assembly && (verdict == KM_TEXTS_UNUSED || same_listing(w, unit))))
 		return TRUE;
-	return km_refuse(error, "%s changes with the headers of the patch: %s cannot be live patched", unit->source,
-			 assembly ? "assembly" : "code that a build generates");
+	return km_refuse(error, "%s changes with the headers of the patch: %s", unit->source, unit->unpatchable);
 }
 
 static gboolean look_at(Winnow *w, KmUnit *unit, GError **error)
 {
-	if (unit->text_only)
-		return look_at_text(w, unit, error);
+	if (unit->unpatchable)
+		return look_at_unpatchable(w, unit, error);
 	KmTexts verdict = KM_TEXTS_DIFFER;
 	if (!compare_texts(w, unit, &verdict, error))
 		return FALSE;
@@ -175,7 +183,7 @@ gboolean km_winnow(KmKernel *kernel, const KmOverlay *overlay, const GPtrArray *
 	Winnow w = { .compiler = compiler, .counts = counts, .progress = progress, .total = reached->len };
 	w.started = g_get_monotonic_time();
 	for (guint i = 0; i < reached->len; i++)
-		counts->reached += !((const KmUnit *)reached->pdata[i])->text_only;
+		counts->reached += !((const KmUnit *)reached->pdata[i])->unpatchable;
 	g_mutex_init(&w.mutex);
 	gboolean ran = run(&w, reached, jobs ? jobs : g_get_num_processors(), error);
 	g_mutex_clear(&w.mutex);
