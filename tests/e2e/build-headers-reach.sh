@@ -49,3 +49,12 @@ change fs/proc/internal.h '/^static inline bool is_empty_pde/,/^}/ s/return /ret
 patch_of broken
 refuses broken 1
 says 'fs/proc/internal.h:' kmend_no_such_thing 'with the patch'
+
+# What is no unit must stay the same: the vDSO may see the header, but not another text of it that matters.
+change include/vdso/helpers.h '0,/^#include/ s//#define KMEND_UNUSED 1\n&/'
+patch_of vdso-unused
+refuses vdso-unused 4
+change include/vdso/helpers.h '0,/cpu_relax\(\);/ s//do { cpu_relax(); cpu_relax(); } while (0);/'
+patch_of vdso
+refuses vdso 3
+says vclock_gettime.c 'the vDSO'
