@@ -22,8 +22,6 @@
 
 /* Change it when the form or meaning of what is remembered changes. */
 #define CACHE_FORMAT "4"
-/* A file that every kernel compiles into itself. */
-#define PROBE_OBJECT "init/main.o"
 /* More host programs than this are not made for one object. */
 #define MAX_PROGRAMS 4
 
@@ -356,7 +354,7 @@ KmKbuild *km_kbuild_new(KmKernel *kernel, GError **error)
 	g_clear_pointer(&kbuild->prefix, g_free);
 	g_clear_pointer(&kbuild->args, g_strfreev);
 	g_clear_pointer(&kbuild->env, g_strfreev);
-	if (!capture(kbuild, kernel, NULL, PROBE_OBJECT, error))
+	if (!capture(kbuild, kernel, NULL, KM_KBUILD_PROBE, error))
 		return NULL;
 	remember_capture(kbuild);
 	return g_steal_pointer(&kbuild);
@@ -560,14 +558,14 @@ static gboolean ask(KmKbuild *kbuild, GPtrArray *missing, const char *stay, GPtr
 {
 	gboolean probe = remembers(kbuild);
 	if (probe)
-		g_ptr_array_add(missing, (char *)PROBE_OBJECT);
+		g_ptr_array_add(missing, (char *)KM_KBUILD_PROBE);
 	g_autoptr(KmRunResult) result = replay_dry(kbuild, missing, stay, error);
 	g_ptr_array_set_size(missing, (gint)(missing->len - probe));
 	if (!result)
 		return FALSE;
 	g_autoptr(GPtrArray) recipes = km_recipes_parse(result->output);
 	/* Without the probe a missing answer would say nothing about the object. */
-	if (probe && !best_recipe(kbuild, recipes, PROBE_OBJECT))
+	if (probe && !best_recipe(kbuild, recipes, KM_KBUILD_PROBE))
 		return km_fail(error, "kbuild of %s gives no compile commands: %.400s", kbuild->source,
 			       g_strstrip(result->errors));
 	if (kbuild->outside && !recipes->len && result->status)

@@ -38,6 +38,9 @@ KmKbuild *km_kbuild_new_external(KmKernel *kernel, const char *dir, const char *
  */
 KmKbuild *km_kbuild_over(const KmKbuild *kbuild, const char *from, const char *farm, const char *dir);
 
+/* A file that every kernel compiles into itself. */
+#define KM_KBUILD_PROBE "init/main.o"
+
 /* Where kbuild's compilers run, in words of the pristine trees. Caller owns. */
 char *km_kbuild_compiler_dir(const KmKbuild *kbuild);
 

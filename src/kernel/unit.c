@@ -594,38 +594,32 @@ static gboolean add_all_new(Search *search, GError **error)
 	return TRUE;
 }
 
-/* Compiled as C, it is as good a command as any for the preprocessor. */
-static const KmUnit *find_sample(const Search *search)
+static void add_watched(Search *search, const char *path, const KmRecipe *sample)
 {
-	for (guint i = 0; i < search->units->len; i++) {
-		const KmUnit *unit = search->units->pdata[i];
-		if (!unit->is_new && !unit->unpatchable && !unit->module_path)
-			return unit;
-	}
-	return search->units->len ? search->units->pdata[0] : NULL;
-}
-
-static void add_watched(Search *search, const char *path)
-{
-	const KmUnit *sample = find_sample(search);
 	g_autofree char *object = g_strdup_printf("%.*s.o", (int)(strrchr(path, '.') - path), path);
+	g_autofree char *cwd = km_kbuild_compiler_dir(search->kbuild);
 	const KmRecipe *recipe = g_str_has_suffix(path, ".c") ? g_hash_table_lookup(search->recipes, object) : NULL;
-	KmUnit *unit = sample && !search->external
-			       ? km_watched_new(search->kernel, search->overlay, path, recipe, sample)
-			       : NULL;
+	KmUnit *unit = km_watched_new(search->kernel, search->overlay, path, recipe, sample, cwd);
 	if (unit)
 		g_ptr_array_add(search->units, unit);
 }
 
-static void add_all_watched(Search *search, const KmReach *reach)
+static gboolean add_all_watched(Search *search, const KmReach *reach, GError **error)
 {
-	for (guint i = 0; reach && i < reach->others->len; i++)
-		add_watched(search, reach->others->pdata[i]);
-	for (guint i = 0; reach && i < reach->sources->len; i++) {
+	const char *const probe[] = { KM_KBUILD_PROBE, NULL };
+	if (!reach || search->external)
+		return TRUE;
+	g_autoptr(GPtrArray) samples = km_kbuild_recipes(search->kbuild, probe, error);
+	if (!samples)
+		return FALSE;
+	for (guint i = 0; samples->len && i < reach->others->len; i++)
+		add_watched(search, reach->others->pdata[i], samples->pdata[0]);
+	for (guint i = 0; samples->len && i < reach->sources->len; i++) {
 		g_autoptr(GPtrArray) recipes = built_recipes(search, reach->sources->pdata[i]);
 		if (!recipes->len)
-			add_watched(search, reach->sources->pdata[i]);
+			add_watched(search, reach->sources->pdata[i], samples->pdata[0]);
 	}
+	return TRUE;
 }
 
 static gboolean add_reached(Search *search, const KmReach *reach, GError **error)
@@ -709,9 +703,8 @@ static gboolean add_all(Search *search, GError **error)
 		g_hash_table_insert(search->recipes, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
 	for (guint i = 0; ok && i < files->len; i++)
 		ok = add_touched(search, files->pdata[i], includers->pdata[i], error);
-	ok = ok && add_all_new(search, error) && add_reached(search, reach, error) && check_any(search, error);
-	if (ok)
-		add_all_watched(search, reach);
+	ok = ok && add_all_new(search, error) && add_reached(search, reach, error) &&
+	     add_all_watched(search, reach, error) && check_any(search, error);
 	g_clear_pointer(&search->farm, km_kbuild_free);
 	km_reach_free(reach);
 	return ok;

@@ -15,7 +15,7 @@ static const struct {
 	const char *why;
 } others[] = {
 	{ "kernel/bounds.c", "the numbers it generates are all over the running kernel" },
-	{ "*/asm-offsets*.c", "the numbers it generates are all over the running kernel's assembly" },
+	{ "*asm-offsets.c", "the numbers it generates are all over the running kernel's assembly" },
 	{ "arch/*/vdso/*.c", "the vDSO is mapped into every process and cannot be live patched" },
 	{ "arch/*/vdso32/*.c", "the vDSO is mapped into every process and cannot be live patched" },
 	{ "arch/*/realmode/*.c", "code for starting processors cannot be live patched" },
@@ -32,6 +32,23 @@ static const char *why_watched(const char *path)
 		if (!fnmatch(others[i].pattern, path, 0))
 			return others[i].why;
 	return NULL;
+}
+
+/* A program of the build: on the makefile's list of those. */
+static gboolean is_host_program(const char *source, const char *path)
+{
+	g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path);
+	g_autofree char *makefile = g_build_filename(source, dir, "Makefile", NULL), *text = NULL;
+	*strrchr(base, '.') = '\0';
+	if (!g_file_get_contents(makefile, &text, NULL, NULL))
+		return FALSE;
+	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	for (char **line = lines; *line; line++) {
+		g_auto(GStrv) words = g_strsplit_set(*line, " \t", -1);
+		if (g_str_has_prefix(*line, "hostprogs") && g_strv_contains((const char *const *)words, base))
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* Tools and what runs before the kernel are no part of it, and what the configuration leaves out is not either. */
@@ -60,13 +77,28 @@ static void add_definitions(GStrvBuilder *argv, const char *source, const char *
 	}
 }
 
+/* Where kbuild has headers looked for besides: the directory whose makefile lists the file, in both trees; which one that is does not matter. */
+static void add_directories(GStrvBuilder *argv, const char *source, const char *path)
+{
+	g_autofree char *dir = g_path_get_dirname(path);
+	for (char *end = dir; end; end = strrchr(dir, '/')) {
+		if (end != dir)
+			*end = '\0';
+		g_autofree char *here = g_strconcat("-I", source, "/", dir, NULL);
+		g_autofree char *made = g_strconcat("-I./", dir, NULL);
+		g_strv_builder_add_many(argv, here, made, NULL);
+	}
+}
+
 /* The flags, and in what language the file is. */
-static char **command(const char *source, const char *path, const KmRecipe *recipe, const KmUnit *sample)
+static char **command(const char *source, const char *path, const KmRecipe *recipe, const KmRecipe *sample)
 {
 	gboolean assembly = g_str_has_suffix(path, ".S");
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-	g_auto(GStrv) own = recipe ? km_recipe_flags(recipe) : NULL;
-	g_strv_builder_addv(argv, (const char **)(own ? own : sample->argv));
+	g_auto(GStrv) flags = km_recipe_flags(recipe ? recipe : sample);
+	g_strv_builder_addv(argv, (const char **)flags);
+	if (!recipe)
+		add_directories(argv, source, path);
 	if (assembly) {
 		g_strv_builder_add(argv, "-D__ASSEMBLY__");
 		add_definitions(argv, source, path);
@@ -93,10 +125,10 @@ static gboolean assembly_may_change(const KmOverlay *overlay)
 }
 
 KmUnit *km_watched_new(const KmKernel *kernel, const KmOverlay *overlay, const char *path, const KmRecipe *recipe,
-		       const KmUnit *sample)
+		       const KmRecipe *sample, const char *cwd)
 {
 	const char *why = why_watched(path);
-	if (!why || !may_run(kernel, path))
+	if (!why || !may_run(kernel, path) || is_host_program(overlay->source, path))
 		return NULL;
 	if (!strcmp(why, ASSEMBLY) && !assembly_may_change(overlay))
 		return NULL;
@@ -105,7 +137,7 @@ KmUnit *km_watched_new(const KmKernel *kernel, const KmOverlay *overlay, const c
 	unit->object = g_strdup_printf("%.*s.o", (int)(strrchr(path, '.') - path), path);
 	unit->owner = g_strdup("vmlinux");
 	unit->argv = command(overlay->source, path, recipe, sample);
-	unit->cwd = g_strdup(sample->cwd);
+	unit->cwd = g_strdup(cwd);
 	unit->reached = unit->text_only = TRUE;
 	unit->unpatchable = g_strdup(why);
 	return unit;

@@ -10,8 +10,8 @@
 
 /*
  * A unit that is only to be looked at (KmUnit.unpatchable) for the file path of overlay's tree; NULL when it is no part of this kernel: a
- * tool, the boot loader's, not configured, or C that no object is made of. recipe: kbuild's, or NULL; sample: a unit whose command
- * serves without one. Caller owns.
+ * tool, the boot loader's, not configured, or C that no object is made of. recipe: kbuild's, or NULL; sample: one of the kernel
+ * itself whose command serves without. cwd: where compilers run. Caller owns.
  */
 KmUnit *km_watched_new(const KmKernel *kernel, const KmOverlay *overlay, const char *path, const KmRecipe *recipe,
-		       const KmUnit *sample);
+		       const KmRecipe *sample, const char *cwd);

@@ -309,8 +309,10 @@ static gboolean work_units(State *s, GError **error)
 		return FALSE;
 	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;
-	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED,
-		    "nothing to patch: the code of all %u touched unit(s) stays the same%s", count_units(s),
+	/* Without any unit, headers that only assembly and the like see were looked at. */
+	g_autofree char *what = count_units(s) ? g_strdup_printf("the code of all %u touched unit(s)", count_units(s))
+					       : g_strdup("all code that the touched headers reach");
+	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED, "nothing to patch: %s stays the same%s", what,
 		    s->options->ignore_init ? ", but for what --ignore-init leaves out" : "");
 	return FALSE;
 }

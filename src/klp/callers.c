@@ -65,7 +65,7 @@ static char *outside_module_user(KmObject *module, GHashTable *functions, const 
 	for (guint s = 0; s < module->sections->len; s++) {
 		const KmSection *section = module->sections->pdata[s];
 		/* Rows about code (entry records, unwinding) are no users of it. */
-		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name))
+		if (!(section->flags & SHF_ALLOC) || (km_special_find(section->name) && !km_section_is_text(section)))
 			continue;
 		for (guint i = 0; i < section->relocs->len; i++) {
 			const KmSymbol *symbol = g_array_index(section->relocs, KmReloc, i).symbol;

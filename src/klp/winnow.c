@@ -172,8 +172,12 @@ gboolean km_winnow(KmKernel *kernel, const KmOverlay *overlay, const GPtrArray *
 		   KmHeaderCounts *counts, KmProgress *progress, GError **error)
 {
 	g_autoptr(GPtrArray) reached = g_ptr_array_new();
+	/* First what would refuse the patch. */
 	for (guint i = 0; i < units->len; i++)
-		if (((const KmUnit *)units->pdata[i])->reached)
+		if (((const KmUnit *)units->pdata[i])->reached && ((const KmUnit *)units->pdata[i])->unpatchable)
+			g_ptr_array_add(reached, units->pdata[i]);
+	for (guint i = 0; i < units->len; i++)
+		if (((const KmUnit *)units->pdata[i])->reached && !((const KmUnit *)units->pdata[i])->unpatchable)
 			g_ptr_array_add(reached, units->pdata[i]);
 	if (!reached->len)
 		return TRUE;

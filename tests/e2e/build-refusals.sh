@@ -37,11 +37,22 @@ patch_of header
 refuses header
 says arch/arm/include/asm/elf.h
 
-# One that assembly includes: half of the patch would be missing.
-change arch/x86/include/asm/frame.h 's/^#ifdef __ASSEMBLY__$/#define PATCHED_FRAME 1\n\n&/'
+# One that only assembly includes: with another text of it, nothing, or half of the patch would be missing.
+change arch/x86/entry/calling.h '0,/^\.macro/ s//#define PATCHED_UNUSED 1\n&/'
+patch_of seen-unused
+refuses seen-unused 4
+says 'nothing to patch'
+change arch/x86/entry/calling.h '0,/^\tpushq\t%rbx/ s//\tnop\n&/'
+change fs/proc/meminfo.c 's/"VmallocChunk:/"VmallocCHUNK:/'
 patch_of seen
 refuses seen
-says arch/x86/include/asm/frame.h 'assembly includes it'
+says arch/x86/entry/entry 'changes with the headers of the patch: assembly cannot be live patched'
+
+# One from which numbers are generated that only assembly of a module uses.
+change arch/x86/include/asm/kvm_vcpu_regs.h '/define __VCPU_REGS_RDX/ s/2/7/'
+patch_of numbers
+refuses numbers
+says arch/x86/kvm/ 'changes with the headers of the patch'
 
 change arch/x86/lib/memcpy_64.S 's/^\trep movsb/\tnop\n&/'
 patch_of assembly
