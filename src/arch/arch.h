@@ -143,6 +143,13 @@ typedef struct KmArch {
 	char *(*test_key)(const char *key, gboolean when_set, const char *target);
 
 	/*
+	 * Assembly text, whole lines, that does what instruction does once the kernel, while it starts, has put the value of the variable
+	 * symbol into it. kind: of constant, as the kernel's sections call it: "ptr" a 64-bit immediate, "shift" a count. It may
+	 * change the flags, as instruction may. NULL result: instruction is not understood. NULL: not available. Caller owns the text.
+	 */
+	char *(*read_constant)(const char *kind, const char *symbol, const char *instruction);
+
+	/*
 	 * A branch by its field: where its instruction starts, and whether it is a call rather than a jump. NULL: the field is where
 	 * the instruction starts.
 	 */

@@ -54,6 +54,8 @@ KmRelocKind km_arch_kind(const KmRelocInfo *rows, const struct KmSection *sectio
 /* KmArch.branches_out where every instruction is a little-endian word: decode() tells whether insn at offset at is a branch. */
 GArray *km_arch_word_branches(const struct KmSection *section, guint64 start, guint64 end,
 			      gboolean (*decode)(guint32 insn, guint64 at, KmBranch *branch));
+/* KmArch.read_constant for x86-64. */
+char *km_arch_x86_64_read_constant(const char *kind, const char *symbol, const char *instruction);
 /* What km_arch_reader_new() makes. */
 typedef struct {
 	size_t handle; /* csh */

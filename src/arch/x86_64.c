@@ -342,6 +342,7 @@ const KmArch km_arch_x86_64 = {
 	.target_offset = target_offset,
 	.symbol_value = symbol_value,
 	.test_key = test_key,
+	.read_constant = km_arch_x86_64_read_constant,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.code_fill = 0xcc, /* int3 */

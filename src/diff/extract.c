@@ -623,6 +623,40 @@ static gboolean close_over(Extract *x, GError **error)
 	return TRUE;
 }
 
+/*
+ * Places inside taken code that a section nobody knows lists: something goes over them and changes the code there, once, while the
+ * kernel starts. It will not come to the live patch. (Lists of whole functions, and tables that the code itself uses, are others.)
+ */
+static gboolean check_listed(const Extract *x, const KmSection *section, GError **error)
+{
+	for (guint i = 0; i < section->relocs->len; i++) {
+		guint64 at = g_array_index(section->relocs, KmReloc, i).offset;
+		Target t = target_of(x, section, i);
+		if (!t.section || !km_section_is_text(t.section) || t.offset < 0 || piece_at(x, section, at) ||
+		    !piece_at(x, t.section, (guint64)t.offset))
+			continue;
+		const KmSymbol *function = km_object_symbol_at(x->in, t.section, (guint64)t.offset);
+		if (function && function->value != (guint64)t.offset)
+			return km_refuse(error,
+					 "%s: section %s lists a place in %s (+0x%" G_GINT64_MODIFIER
+					 "x), and kmend does not know what the kernel does with it when it starts; that "
+					 "function cannot be in a live patch. Patch one of its callers",
+					 x->in->path, section->name, function->name, (guint64)t.offset - function->value);
+	}
+	return TRUE;
+}
+
+static gboolean check_lists(const Extract *x, GError **error)
+{
+	for (guint i = 0; i < x->in->sections->len; i++) {
+		const KmSection *section = x->in->sections->pdata[i];
+		if ((section->flags & SHF_ALLOC) && !km_section_is_text(section) && !km_special_find(section->name) &&
+		    !km_section_is_record(section) && !check_listed(x, section, error))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static void extract_init(Extract *x, const KmDiff *diff)
 {
 	x->diff = diff;
@@ -661,7 +695,7 @@ KmObject *km_extract(const KmDiff *diff, GError **error)
 		    !take_datum(&x, change->patched, error))
 			return NULL;
 	}
-	if (!close_over(&x, error))
+	if (!close_over(&x, error) || !check_lists(&x, error))
 		return NULL;
 	for (guint i = 0; i < x.out->sections->len; i++)
 		km_section_sort_relocs(x.out->sections->pdata[i]);

@@ -17,6 +17,7 @@
 #include "kernel/headers.h"
 #include "kernel/fold.h"
 #include "kernel/kbuild.h"
+#include "kernel/constants.h"
 #include "kernel/keys.h"
 #include "kernel/scatter.h"
 
@@ -373,12 +374,13 @@ static char *fold(const Job *job, const KmUnit *unit, const char *text)
 	return sectioned ? g_strdup(text) : km_fold_sections(text);
 }
 
-/* What is compared and taken into the live patch: variables have sections of their own, and a module's code tests its static keys
- * instead of having jump labels. */
+/* What is compared and taken into the live patch: variables have sections of their own, constants that the kernel writes into its code while
+ * it starts are read from their variables, and a module's code tests its static keys instead of having jump labels. */
 static char *take_apart(const Job *job, const KmUnit *unit, const char *text)
 {
 	g_autofree char *scattered = km_scatter_data(text);
-	return unit->module_path ? km_test_keys(scattered, job->kernel->arch) : g_steal_pointer(&scattered);
+	g_autofree char *reading = km_read_constants(scattered, job->kernel->arch);
+	return unit->module_path ? km_test_keys(reading, job->kernel->arch) : g_steal_pointer(&reading);
 }
 
 static gboolean assemble_sectioned(Job *job, const KmUnit *unit, gboolean patched, const char *listing,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
 # A function on the network's fast path with jump labels, a tracepoint and its static call, that gets a cold part and a static
-# variable of its own.
+# variable of its own; and functions that hold constants which newer kernels write into their code while they start.
 . "$(dirname "$0")/common.inc"
 enter_scratch qemu-system-x86_64 busybox
 
@@ -12,9 +12,11 @@ change net/core/dev.c '/^static int netif_rx_internal\(.*skb\)$/,/^}/ s/^\ttrace
 		if (unlikely(!(++packets % 2)))\
 			pr_info("patched: %lu packets\\n", packets);\
 	}/'
+change fs/dcache.c '/^struct dentry \*__d_lookup(_rcu)?\(/,/^}/ s/^\trcu_read_lock\(\);|^\thlist_bl_for_each_entry_rcu/\tpr_info_once("patched: lookup\\n");\n&/'
+change fs/read_write.c '/^ssize_t vfs_read\(/,/^}/ s/^\tif .*access_ok\(/\tif (count == 12345)\n\t\tpr_info("patched: read\\n");\n&/'
 patch_of netif
 build netif
-says netif_rx_internal
+says netif_rx_internal ': __d_lookup (' ': __d_lookup_rcu (' ': vfs_read ('
 
 cat >probe.sh <<'END'
 ifconfig lo up
@@ -22,9 +24,12 @@ count() { dmesg | grep -c 'patched: [0-9]* packets'; }
 before=$(count)
 ping -q -c 2 127.0.0.1 >/dev/null || echo "no answer"
 [ "$(count)" -gt "$before" ] && echo "new code" || echo "old code"
+before=$(dmesg | grep -c 'patched: read')
+head -c 12345 /dev/zero | dd bs=12345 2>/dev/null | wc -c
+echo "read $(($(dmesg | grep -c 'patched: read') - before > 0)) lookups $(dmesg | grep -c 'patched: lookup')"
 END
 tries netif.ko --file probe.sh --run 'sh /probe.sh' --stress 3
-probe 0 '\Aold code\n\Z' '\Anew code\n\Z' '\Aold code\n\Z'
+probe 0 '\Aold code\n12345\nread 0 lookups 0\n\Z' '\Anew code\n12345\nread 1 lookups [1-4]\n\Z' '\Aold code\n12345\nread 0 lookups [1-4]\n\Z'
 
 # The tracepoint of the new function is the kernel's own: it can be switched on, and is seen.
 cat >trace.sh <<'END'

@@ -325,6 +325,30 @@ static void test_uneven_table_is_refused(void)
 	g_assert_nonnull(strstr(error->message, ".altinstructions"));
 }
 
+/* A list of places in code that something goes over when the kernel starts: code that stays may be in it, code that is taken may not. */
+static void test_listed_code_is_refused(void)
+{
+	static const char format[] = "extern int use(int); int f(int x) { x = use(x) %c 1; asm(\"1: nop; .pushsection fix_list, \\\"a\\\"\\n"
+				     ".long 1b - .\\n.popsection\"); return use(x); }\nint g(int x) { return use(x) %c 3; }";
+	g_autofree char *before = g_strdup_printf(format, '+', '+'), *other = g_strdup_printf(format, '+', '-');
+	g_autofree char *listed = g_strdup_printf(format, '-', '+');
+	g_auto(Fixture) stays = { 0 }, taken = { 0 };
+	extract(&stays, before, other);
+	extract_with(&taken, "gcc-12", before, listed);
+	g_assert_null(taken.out);
+	g_assert_nonnull(strstr(taken.error->message, "section fix_list lists a place in f ("));
+}
+
+/* Whole functions in a list, and tables that the code jumps through, are nothing of that kind. */
+static void test_listed_functions_are_taken(void)
+{
+	g_auto(Fixture) f = { 0 };
+	extract(&f, "int use(int); int f(int x) { return use(x); } int (*const row)(int) __attribute__((section(\"list\"))) = f;",
+		"int use(int); int f(int x) { static const void *const to[] = { &&a, &&b }; goto *to[x & 1]; a: return use(3); b: return use(x) + 1; }"
+		"int (*const row)(int) __attribute__((section(\"list\"))) = f;");
+	g_assert_nonnull(km_object_find_section(f.out, ".text.f"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -343,6 +367,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/extract/debug-records-by-text", test_debug_records_by_text);
 	g_test_add_func("/extract/changed-debug-text-is-a-new-record", test_changed_debug_text_is_a_new_record);
 	g_test_add_func("/extract/kept-lines-are-compared", test_kept_lines_are_compared);
+	g_test_add_func("/extract/listed-code-is-refused", test_listed_code_is_refused);
+	g_test_add_func("/extract/listed-functions-are-taken", test_listed_functions_are_taken);
 	g_test_add_func("/extract/output-can-be-read-again", test_output_can_be_read_again);
 	g_test_add_func("/special/entry-size-is-inferred", test_entry_size_is_inferred);
 	g_test_add_func("/special/uneven-table-is-refused", test_uneven_table_is_refused);
