@@ -80,6 +80,8 @@ typedef struct {
 	gboolean loads_pointer;	/* likewise, and it is as wide as a pointer */
 	gboolean stores;	/* what is computed goes to memory */
 	gboolean odd;		/* it does more with its inputs than is told here */
+	gboolean near;		/* an operand is addressed by its distance from the instruction: what lies at place */
+	guint64 place;		/* offset in the section, when no relocation says it */
 	KmField field;		/* what the relocation asked about writes */
 } KmStep;
 
@@ -88,6 +90,7 @@ typedef struct {
 	guint64 offset;
 	guint size;
 	gboolean branch;	/* of a call or jump */
+	gboolean distance;	/* no branch: as an operand that is addressed by its distance from the instruction */
 	gboolean sure;		/* what stands around it leaves no doubt; otherwise the same bytes could be parts of two instructions */
 } KmMention;
 

@@ -6,9 +6,8 @@
  */
 #include "arch/table.h"
 
-static void add(GArray *found, gsize offset, guint size, gboolean branch, gboolean sure)
+static void add(GArray *found, KmMention mention)
 {
-	KmMention mention = { offset, size, branch, sure };
 	g_array_append_val(found, mention);
 }
 
@@ -40,18 +39,18 @@ static void in_code(const guint8 *bytes, gsize size, guint64 address, guint64 ta
 	guint32 distance = (guint32)(target - address), low = (guint32)target;
 	for (gsize at = 0; at < size; at++) {
 		if ((at - from) <= to - from && is_short(bytes, at, address, target))
-			add(found, at, 1, TRUE, FALSE);
+			add(found, (KmMention){ .offset = at, .size = 1, .branch = TRUE });
 		if (size - at < 4)
 			continue;
 		guint32 field = km_arch_le32(bytes + at);
 		/* Bytes from the end of the field to the end of the instruction, if it is such a distance. */
 		guint32 behind = distance - (guint32)at - field - 4;
 		if (behind == 0 && is_branch(bytes + at, at))
-			add(found, at, 4, TRUE, TRUE);
+			add(found, (KmMention){ .offset = at, .size = 4, .branch = TRUE, .sure = TRUE });
 		else if (behind <= 4 && behind != 3 && is_relative_operand(bytes + at, at))
-			add(found, at, 4, FALSE, FALSE);
+			add(found, (KmMention){ .offset = at, .size = 4, .distance = TRUE });
 		else if (field == low)
-			add(found, at, 4, FALSE, FALSE);
+			add(found, (KmMention){ .offset = at, .size = 4 });
 	}
 }
 
@@ -62,9 +61,9 @@ static void in_data(const guint8 *bytes, gsize size, guint64 address, guint64 ta
 	for (gsize at = 0; size >= 4 && at <= size - 4; at++) {
 		guint32 field = km_arch_le32(bytes + at);
 		if (field == distance - (guint32)at && !((address + at) & 3))
-			add(found, at, 4, FALSE, TRUE);
+			add(found, (KmMention){ .offset = at, .size = 4, .sure = TRUE });
 		else if (field == low && size - at >= 8 && km_arch_le64(bytes + at) == target)
-			add(found, at, 8, FALSE, TRUE);
+			add(found, (KmMention){ .offset = at, .size = 8, .sure = TRUE });
 	}
 }
 

@@ -207,6 +207,17 @@ static KmField field_of(const cs_insn *insn, guint64 field)
 	return KM_FIELD_VALUE;
 }
 
+static void read_place(const cs_insn *insn, KmStep *step)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	for (guint i = 0; i < x86->op_count; i++) {
+		if (x86->operands[i].type != X86_OP_MEM || x86->operands[i].mem.base != X86_REG_RIP)
+			continue;
+		step->near = TRUE;
+		step->place = insn->address + insn->size + (guint64)x86->operands[i].mem.disp;
+	}
+}
+
 void km_arch_x86_64_step(gpointer data, const KmSection *section, guint64 offset, guint64 field, KmStep *step)
 {
 	KmArchReader *reader = data;
@@ -221,6 +232,7 @@ void km_arch_x86_64_step(gpointer data, const KmSection *section, guint64 offset
 		return;
 	step->size = insn->size;
 	step->field = field_of(insn, field);
+	read_place(insn, step);
 	if (read_flow(reader->handle, insn, step))
 		return;
 	Kind kind = kind_of(insn);

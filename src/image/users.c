@@ -10,8 +10,13 @@ typedef struct {
 	const KmImage *image;
 	guint64 init_start, init_end;
 	gpointer reader;
+	GArray *records; /* of Span */
 	GPtrArray *users;
 } Scan;
+
+typedef struct {
+	guint64 start, stop;
+} Span;
 
 /* Tables that speak of functions without using them. */
 static const struct {
@@ -22,17 +27,34 @@ static const struct {
 	{ ".ibt_endbr_seal", "__ibt_endbr_seal", "__ibt_endbr_seal_end" },
 	{ ".return_sites", "__return_sites", "__return_sites_end" },
 	{ ".call_sites", "__call_sites", "__call_sites_end" },
+	{ ".retpoline_sites", "__retpoline_sites", "__retpoline_sites_end" },
+	{ ".altinstructions", "__alt_instructions", "__alt_instructions_end" },
+	{ ".parainstructions", "__parainstructions", "__parainstructions_end" },
+	{ ".smp_locks", "__smp_locks", "__smp_locks_end" },
+	{ "__bug_table", "__start___bug_table", "__stop___bug_table" },
+	{ "__jump_table", "__start___jump_table", "__stop___jump_table" },
 	{ "_kprobe_blacklist", "__start_kprobe_blacklist", "__stop_kprobe_blacklist" },
 	{ "__ksymtab", "__start___ksymtab", "__stop___ksymtab" },
 	{ "__ksymtab_gpl", "__start___ksymtab_gpl", "__stop___ksymtab_gpl" },
 };
 
-static gboolean is_record(const KmImage *image, guint64 address)
+static GArray *find_records(const KmImage *image)
 {
+	GArray *found = g_array_new(FALSE, FALSE, sizeof(Span));
 	for (gsize i = 0; i < G_N_ELEMENTS(records); i++) {
-		guint64 start, stop;
-		if (km_image_table(image, records[i].section, records[i].start, records[i].stop, &start, &stop) &&
-		    address >= start && address < stop)
+		Span span;
+		if (km_image_table(image, records[i].section, records[i].start, records[i].stop, &span.start,
+				   &span.stop))
+			g_array_append_val(found, span);
+	}
+	return found;
+}
+
+static gboolean is_record(const Scan *scan, guint64 address)
+{
+	for (guint i = 0; i < scan->records->len; i++) {
+		const Span *span = &g_array_index(scan->records, Span, i);
+		if (address >= span->start && address < span->stop)
 			return TRUE;
 	}
 	return FALSE;
@@ -87,7 +109,7 @@ static gboolean instruction_with(const Scan *scan, guint64 start, gsize size, gu
 	return FALSE;
 }
 
-/* Bytes of two instructions that look like one field, or another branch's. What cannot be told counts. */
+/* Bytes of two instructions that look like one field, or part of an instruction that means something else. What cannot be told counts. */
 static gboolean is_chance(const Scan *scan, const KmRange *range, const KmKsym *symbol, const KmMention *mention,
 			  guint64 target)
 {
@@ -100,7 +122,10 @@ static gboolean is_chance(const Scan *scan, const KmRange *range, const KmKsym *
 		return FALSE;
 	if (at + step.size < field + mention->size)
 		return TRUE;
-	return step.direct && symbol->address + step.target != target;
+	if (mention->branch)
+		return !step.direct || symbol->address + step.target != target;
+	return mention->distance ? !step.near || symbol->address + step.place != target
+				 : step.direct && symbol->address + step.target != target;
 }
 
 static gboolean is_init(const Scan *scan, const KmRange *range)
@@ -147,7 +172,7 @@ static void scan_range(const Scan *scan, const KmRange *range, guint64 target)
 		const KmMention *mention = &g_array_index(found, KmMention, i);
 		guint64 place = range->address + mention->offset;
 		const KmKsym *symbol = name_at(image, range, place);
-		if ((range->text || !is_record(image, place)) && !is_chance(scan, range, symbol, mention, target))
+		if ((range->text || !is_record(scan, place)) && !is_chance(scan, range, symbol, mention, target))
 			add_user(scan, range, symbol, mention->branch);
 	}
 }
@@ -173,6 +198,7 @@ GPtrArray *km_image_users(const KmImage *image, guint64 address)
 		.init_start = start ? start->address : 0,
 		.init_end = start && end ? end->address : 0,
 		.reader = km_arch_reader_new(image->arch),
+		.records = find_records(image),
 		.users = g_ptr_array_new_with_free_func(user_free),
 	};
 	for (guint i = 0; i < image->ranges->len; i++) {
@@ -180,6 +206,7 @@ GPtrArray *km_image_users(const KmImage *image, guint64 address)
 		if (!is_inert(range))
 			scan_range(&scan, range, address);
 	}
+	g_array_unref(scan.records);
 	km_arch_reader_free(scan.reader);
 	return scan.users;
 }

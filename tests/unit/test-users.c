@@ -15,6 +15,8 @@ static const char text[] =
 	"	.text\n"
 	"fn near_short\n	jmp 0f\n"
 	"fn near_loop\n	je 0f\n	ret\n"
+	"fn near_count\n	jrcxz 0f\n	ret\n"
+	"fn near_operand\n	.byte 0x48, 0x8b, 0x7c, f - . - 1, 0x10\n	ret\n"
 	"fn f\n0:	mov $1, %eax\n	jmp f\n	ret\n"
 	"fn calls\n	nop\n	call f\n	ret\n"
 	"fn jumps\n	.byte 0xe9\n	.long f - . - 4\n"
@@ -28,7 +30,11 @@ static const char text[] =
 	"fn traced\n1:	.byte 0x0f, 0x1f, 0x44, 0, 0\n	call f\n	ret\n"
 	"fn other\n	call calls\n	lea calls(%rip), %rax\n	ret\n"
 	"fn twin\n	ret\n"
+	"fn percpu\n	.byte 0x65, 0x48, 0x8b, 0x04, 0x25\n	.long f - . - 4\n	ret\n"
+	"fn limit\n	.byte 0x48, 0x3d\n	.long f - . - 4\n	ret\n"
 	"	.section __mcount_loc, \"a\"\n	.quad 1b, f\n"
+	"	.section .altinstructions, \"a\"\n	.balign 4\n	.long f - .\n"
+	"	.section .smp_locks, \"a\"\n	.balign 4\n	.long f - .\n"
 	"	.data\n	.balign 8\n	.globl pointer, packed, distance, number\n"
 	"pointer:	.quad f\n"
 	"packed:	.byte 1\n	.quad f\n	.balign 8\n"
@@ -43,16 +49,27 @@ static const struct {
 	const char *name;
 	gboolean calls, entry, init, named;
 } expected[] = {
-	{ "near_short", TRUE, FALSE, FALSE, TRUE }, { "near_loop", TRUE, FALSE, FALSE, TRUE },
-	{ "f", TRUE, TRUE, FALSE, TRUE },	    { "calls", TRUE, FALSE, FALSE, TRUE },
-	{ "jumps", TRUE, FALSE, FALSE, TRUE },	    { "branches", TRUE, FALSE, FALSE, TRUE },
-	{ "lea", FALSE, FALSE, FALSE, TRUE },	    { "compares", FALSE, FALSE, FALSE, TRUE },
-	{ "compares8", FALSE, FALSE, FALSE, TRUE }, { "moves", FALSE, FALSE, FALSE, TRUE },
-	{ "movabs", FALSE, FALSE, FALSE, TRUE },    { "both", TRUE, FALSE, FALSE, TRUE },
-	{ "both", FALSE, FALSE, FALSE, TRUE },	    { "traced", TRUE, TRUE, FALSE, TRUE },
-	{ "pointer", FALSE, FALSE, FALSE, TRUE },   { "packed", FALSE, FALSE, FALSE, TRUE },
-	{ "distance", FALSE, FALSE, FALSE, TRUE },  { "starts", TRUE, FALSE, TRUE, TRUE },
-	{ "hands_out", FALSE, FALSE, TRUE, TRUE },  { ".altinstr_replacement", TRUE, FALSE, FALSE, FALSE },
+	{ "near_short", TRUE, FALSE, FALSE, TRUE },
+	{ "near_loop", TRUE, FALSE, FALSE, TRUE },
+	{ "near_count", TRUE, FALSE, FALSE, TRUE },
+	{ "f", TRUE, TRUE, FALSE, TRUE },
+	{ "calls", TRUE, FALSE, FALSE, TRUE },
+	{ "jumps", TRUE, FALSE, FALSE, TRUE },
+	{ "branches", TRUE, FALSE, FALSE, TRUE },
+	{ "lea", FALSE, FALSE, FALSE, TRUE },
+	{ "compares", FALSE, FALSE, FALSE, TRUE },
+	{ "compares8", FALSE, FALSE, FALSE, TRUE },
+	{ "moves", FALSE, FALSE, FALSE, TRUE },
+	{ "movabs", FALSE, FALSE, FALSE, TRUE },
+	{ "both", TRUE, FALSE, FALSE, TRUE },
+	{ "both", FALSE, FALSE, FALSE, TRUE },
+	{ "traced", TRUE, TRUE, FALSE, TRUE },
+	{ "pointer", FALSE, FALSE, FALSE, TRUE },
+	{ "packed", FALSE, FALSE, FALSE, TRUE },
+	{ "distance", FALSE, FALSE, FALSE, TRUE },
+	{ "starts", TRUE, FALSE, TRUE, TRUE },
+	{ "hands_out", FALSE, FALSE, TRUE, TRUE },
+	{ ".altinstr_replacement", TRUE, FALSE, FALSE, FALSE },
 };
 
 static const KmImageUser *find(const GPtrArray *users, const char *name, gboolean calls)
