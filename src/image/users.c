@@ -60,7 +60,7 @@ static gboolean is_record(const Scan *scan, guint64 address)
 	return FALSE;
 }
 
-static void user_free(gpointer data)
+void km_image_user_free(gpointer data)
 {
 	KmImageUser *user = data;
 	g_free(user->name);
@@ -199,7 +199,7 @@ GPtrArray *km_image_users(const KmImage *image, guint64 address)
 		.init_end = start && end ? end->address : 0,
 		.reader = km_arch_reader_new(image->arch),
 		.records = find_records(image),
-		.users = g_ptr_array_new_with_free_func(user_free),
+		.users = g_ptr_array_new_with_free_func(km_image_user_free),
 	};
 	for (guint i = 0; i < image->ranges->len; i++) {
 		const KmRange *range = &g_array_index(image->ranges, KmRange, i);

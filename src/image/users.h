@@ -16,10 +16,13 @@ typedef struct {
 	gboolean named; /* by kallsyms */
 	gboolean calls; /* by a call or jump; else the address is taken: computed by code or stored in data */
 	gboolean code;
-	gboolean init; /* start-up code or data: gone by now. Not so an address that it handed out */
+	gboolean init; /* start-up or exit code or data. In the image gone by now; not so an address that it handed out */
 	gboolean has_entry; /* code that can be redirected, as far as the image tells */
 	guint of_name; /* how many symbols of the image bear the name */
+	const KmSymbol *symbol; /* in a module (klp/users.h): what bears the name; then there is no address */
 } KmImageUser;
+
+void km_image_user_free(gpointer user);
 
 /*
  * The users of what starts at address, one row for each name and kind of use, ascending by address; owned by the caller. Records about

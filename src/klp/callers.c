@@ -6,6 +6,7 @@
 #include "image/users.h"
 #include "kernel/unit.h"
 #include "kernel/where.h"
+#include "klp/users.h"
 
 GHashTable *km_compiled_functions(const GPtrArray *units, const char *owner)
 {
@@ -26,106 +27,106 @@ GHashTable *km_compiled_functions(const GPtrArray *units, const char *owner)
 	return g_steal_pointer(&names);
 }
 
-/* ---- in a module ---- */
+/* ---- users ---- */
 
-/* Two static functions of one name: which of them is meant cannot be told. */
-static gboolean is_only_one(const KmObject *module, const char *name)
-{
-	guint n = 0;
-	for (guint i = 0; i < module->symbols->len; i++) {
-		const KmSymbol *symbol = module->symbols->pdata[i];
-		n += symbol->section && symbol->type == STT_FUNC && !strcmp(symbol->name, name);
-	}
-	return n == 1;
-}
+/* A function that runs: by its address in the image, or as a symbol of the stock module. */
+typedef struct {
+	guint64 address;
+	const KmSymbol *symbol;
+} Target;
 
-static gboolean is_exported(const KmObject *module, const char *name)
+/* Two static functions of a name are told apart by the proof. */
+static const KmSymbol *find_in_module(const KmRefContext *c, const KmSymbol *original)
 {
-	g_autofree char *record = g_strconcat("__ksymtab_", name, NULL);
-	return km_object_find_symbol(module, record) != NULL;
-}
-
-/* Words on the index-th relocation of section, unless it is a call from one of functions. */
-static char *judge_use(KmObject *module, const KmSection *section, guint index, GHashTable *functions)
-{
-	guint64 at = g_array_index(section->relocs, KmReloc, index).offset;
-	const KmSymbol *user = km_object_symbol_at(module, section, at);
-	const char *by = user && *user->name ? user->name : section->name;
-	if (!km_section_is_text(section) || !km_arch_is_branch(module->arch, section, index))
-		return g_strdup_printf("%s takes its address", by);
-	if (!user || !g_hash_table_contains(functions, by))
-		return g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", by);
-	return is_only_one(module, by) ? NULL : g_strdup_printf("%s calls it, and there are several of that name", by);
-}
-
-static char *outside_module_user(KmObject *module, GHashTable *functions, const char *name)
-{
-	if (is_exported(module, name))
-		return g_strdup("it is exported to other modules");
-	for (guint s = 0; s < module->sections->len; s++) {
-		const KmSection *section = module->sections->pdata[s];
-		/* Rows about code (entry records, unwinding) are no users of it. */
-		if (!(section->flags & SHF_ALLOC) || (km_special_find(section->name) && !km_section_is_text(section)))
+	gboolean local = original->bind == STB_LOCAL;
+	const KmPlace *place = local && c->match ? km_ref_place(c, original, NULL) : NULL;
+	const KmSymbol *found = NULL;
+	for (guint i = 0; (!local || place) && i < c->module->symbols->len; i++) {
+		const KmSymbol *symbol = c->module->symbols->pdata[i];
+		if (!symbol->section || symbol->type != STT_FUNC || (symbol->bind == STB_LOCAL) != local ||
+		    strcmp(symbol->name, local ? place->name : original->name) ||
+		    (local && symbol->value != place->address))
 			continue;
-		for (guint i = 0; i < section->relocs->len; i++) {
-			const KmSymbol *symbol = g_array_index(section->relocs, KmReloc, i).symbol;
-			char *why = strcmp(symbol->name, name) ? NULL : judge_use(module, section, i, functions);
-			if (why)
-				return why;
-		}
+		if (found)
+			return NULL;
+		found = symbol;
 	}
-	return NULL;
+	return found;
 }
 
-/* ---- in the image ---- */
-
-/* The start of a function of the image. FALSE: not proved, or it has no name of its own there. */
-static gboolean address_of(const KmRefContext *c, const KmSymbol *original, guint64 *address)
+/* FALSE: not proved, or it has no name of its own there. */
+static gboolean find_target(const KmRefContext *c, const KmSymbol *original, Target *target)
 {
-	const KmPlace *place = c->match ? km_ref_place(c, original, NULL) : NULL;
-	if (!c->image || !place || place->offset || strcmp(place->object, "vmlinux"))
+	*target = (Target){ 0 };
+	if (c->module)
+		return (target->symbol = find_in_module(c, original)) != NULL;
+	const KmPlace *place = c->image && c->match ? km_ref_place(c, original, NULL) : NULL;
+	if (!place || place->offset || strcmp(place->object, "vmlinux"))
 		return FALSE;
-	*address = place->address;
+	target->address = place->address;
 	return TRUE;
 }
 
-/* Words on a user, unless it is a call from one of functions. Start-up code calls no more, but what it has handed out stays. */
-static char *judge_image_user(const KmImageUser *user, GHashTable *functions)
+/* NULL: it cannot be asked. */
+static GPtrArray *users_of(const KmRefContext *c, const Target *target)
 {
-	if (user->calls && user->init)
+	return c->module ? km_module_users(c->module, target->symbol) : km_image_users(c->image, target->address);
+}
+
+/* Start-up code of the image calls no more. That of a module does when the module is loaded after the live patch, and cannot be replaced. */
+static gboolean has_run(const KmRefContext *c, const KmImageUser *user)
+{
+	return user->calls && user->init && !c->module;
+}
+
+static const char *when_it_runs(const KmImageUser *user)
+{
+	return user->symbol && g_str_has_prefix(user->symbol->section->name, ".exit") ? "removed" : "loaded";
+}
+
+/* Words on a user, unless it is a call from one of functions. */
+static char *judge_user(const KmRefContext *c, const KmImageUser *user, GHashTable *functions)
+{
+	if (has_run(c, user))
 		return NULL;
 	if (!user->named)
 		return g_strdup_printf("code or data of section %s refers to it", user->name);
 	if (!user->calls)
 		return g_strdup_printf("%s %s its address", user->name, user->code ? "takes" : "holds");
+	if (user->init)
+		return g_strdup_printf("%s, which cannot be replaced, calls it when the module is %s", user->name,
+				       when_it_runs(user));
 	if (!g_hash_table_contains(functions, user->name))
 		return g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", user->name);
 	return user->of_name == 1 ? NULL
 				  : g_strdup_printf("%s calls it, and there are several of that name", user->name);
 }
 
-static char *outside_image_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original)
+/* Words on users that neither the image nor the module shows; NULL: there are none. */
+static char *hidden_user(const KmRefContext *c, const Target *target, const char *name)
 {
-	guint64 address;
-	if (!address_of(c, original, &address))
-		return g_strdup("built-in code can call it from anywhere");
-	if (km_image_is_exported(c->image, address))
+	g_autofree char *record = g_strconcat("__ksymtab_", name, NULL);
+	if (c->module)
+		return km_object_find_symbol(c->module, record) ? g_strdup("it is exported to other modules") : NULL;
+	if (km_image_is_exported(c->image, target->address))
 		return g_strdup("it is exported to modules");
-	if (km_image_is_kfunc(c->image, original->name))
-		return g_strdup("BPF programs can call it");
-	g_autoptr(GPtrArray) users = km_image_users(c->image, address);
-	char *why = users ? NULL : g_strdup("built-in code can call it from anywhere");
-	for (guint i = 0; users && !why && i < users->len; i++)
-		why = judge_image_user(users->pdata[i], functions);
-	return why;
+	return km_image_is_kfunc(c->image, name) ? g_strdup("BPF programs can call it") : NULL;
 }
 
 char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original)
 {
+	Target target;
 	if (!functions)
 		return g_strdup("its callers could not be read");
-	return c->module ? outside_module_user(c->module, functions, original->name)
-			 : outside_image_user(c, functions, original);
+	if (!find_target(c, original, &target))
+		return g_strdup_printf("%s code can call it from anywhere", c->module ? "the module's" : "built-in");
+	char *why = hidden_user(c, &target, original->name);
+	g_autoptr(GPtrArray) users = why ? NULL : users_of(c, &target);
+	if (!why && !users)
+		return g_strdup("built-in code can call it from anywhere");
+	for (guint i = 0; !why && i < users->len; i++)
+		why = judge_user(c, users->pdata[i], functions);
+	return why;
 }
 
 /* ---- who would do ---- */
@@ -142,7 +143,8 @@ typedef struct {
 	GPtrArray *can; /* of char*: have an entry */
 	GPtrArray *cannot; /* of char*: call it directly, and have none */
 	GPtrArray *holders; /* of char*: have its address */
-	GArray *next; /* of guint64: those without an entry whose callers are asked next */
+	GPtrArray *startup; /* of char*: call it when the kernel or the module starts or leaves */
+	GArray *next; /* of Target: those without an entry whose callers are asked next */
 } Search;
 
 /* With its place where that is known: in the unit at hand. */
@@ -157,34 +159,40 @@ static char *named(const KmRefContext *c, const char *name)
 }
 
 /* The body that a part belongs to has its entry. */
-static gboolean can_be_redirected(const KmImage *image, const KmImageUser *user)
+static gboolean can_be_redirected(const KmRefContext *c, const KmImageUser *user)
 {
-	g_autofree char *root = km_name_is_cold_part(user->name) ? km_name_root(user->name) : NULL;
-	const GArray *found = root ? km_image_lookup(image, root) : NULL;
+	g_autofree char *root = !c->module && km_name_is_cold_part(user->name) ? km_name_root(user->name) : NULL;
+	const GArray *found = root ? km_image_lookup(c->image, root) : NULL;
 	gsize n;
 	if (!found || found->len != 1)
 		return user->has_entry;
-	guint64 at = km_image_symbols(image, &n)[g_array_index(found, guint32, 0)].address;
-	return km_image_has_entry(image, at, at + KM_IMAGE_PROLOGUE) == 1;
+	guint64 at = km_image_symbols(c->image, &n)[g_array_index(found, guint32, 0)].address;
+	return km_image_has_entry(c->image, at, at + KM_IMAGE_PROLOGUE) == 1;
+}
+
+/* The list that a user belongs to; NULL: none. */
+static GPtrArray *list_for(const Search *search, const KmImageUser *user, gboolean direct)
+{
+	if (!user->calls)
+		return direct ? search->holders : NULL;
+	if (user->init)
+		return direct ? search->startup : NULL;
+	if (can_be_redirected(search->c, user))
+		return search->can;
+	return direct ? search->cannot : NULL;
 }
 
 static void note_user(Search *search, const KmImageUser *user, gboolean direct)
 {
+	GPtrArray *list = list_for(search, user, direct);
+	if (!g_hash_table_add(search->seen, g_strdup(user->name)))
+		return;
 	g_autofree char *words = named(search->c, user->name);
-	if ((user->calls && user->init) || !g_hash_table_add(search->seen, g_strdup(user->name)))
-		return;
-	if (!user->calls && direct)
-		g_ptr_array_add(search->holders, g_steal_pointer(&words));
-	if (!user->calls)
-		return;
-	if (can_be_redirected(search->c->image, user)) {
-		g_ptr_array_add(search->can, g_steal_pointer(&words));
-		return;
-	}
-	if (direct)
-		g_ptr_array_add(search->cannot, g_steal_pointer(&words));
-	if (user->named)
-		g_array_append_val(search->next, user->address);
+	if (list && !g_ptr_array_find_with_equal_func(list, words, g_str_equal, NULL))
+		g_ptr_array_add(list, g_steal_pointer(&words));
+	const Target target = { user->address, user->symbol };
+	if (list != search->can && user->calls && !user->init && user->named)
+		g_array_append_val(search->next, target);
 }
 
 static char *list(const GPtrArray *names)
@@ -195,6 +203,23 @@ static char *list(const GPtrArray *names)
 	if (names->len > MAX_NAMED)
 		g_string_append_printf(text, " and %u more", names->len - MAX_NAMED);
 	return g_string_free(text, FALSE);
+}
+
+static char *conclude_none(const Search *search)
+{
+	g_autofree char *holders = list(search->holders), *startup = list(search->startup);
+	if (search->holders->len)
+		return g_strdup_printf("nothing calls it by name: its address is in %s; make the change in the code "
+				       "that calls it through that pointer",
+				       holders);
+	if (search->startup->len && search->c->module)
+		return g_strdup_printf("only code that runs when the module is loaded or removed calls it (%s): leave "
+				       "the change out, or replace the module",
+				       startup);
+	if (search->startup->len)
+		return g_strdup_printf("only start-up code calls it (%s), and that has run: leave the change out",
+				       startup);
+	return g_strdup_printf("nothing in %s calls it by name", search->c->module ? search->c->owner : "the kernel");
 }
 
 static char *conclude(const Search *search, gboolean direct)
@@ -213,37 +238,51 @@ static char *conclude(const Search *search, gboolean direct)
 			through);
 	if (search->cannot->len)
 		return g_strdup_printf("nothing that calls it can be redirected either: %s%s", cannot, through);
-	if (search->holders->len)
-		return g_strdup_printf("nothing calls it by name: its address is in %s; make the change in the code "
-				       "that calls it through that pointer",
-				       holders);
-	return g_strdup("nothing in the kernel calls it by name");
+	return conclude_none(search);
 }
+
+/* One level up: the users of all of now. */
+static void search_level(Search *search, const GArray *now, guint *searches, gboolean direct)
+{
+	for (guint i = 0; i < now->len && (*searches)++ < MAX_SEARCHES; i++) {
+		g_autoptr(GPtrArray) users = users_of(search->c, &g_array_index(now, Target, i));
+		for (guint k = 0; users && k < users->len; k++)
+			note_user(search, users->pdata[k], direct);
+	}
+}
+
+static void search_clear(Search *search)
+{
+	g_hash_table_unref(search->seen);
+	g_ptr_array_unref(search->can);
+	g_ptr_array_unref(search->cannot);
+	g_ptr_array_unref(search->holders);
+	g_ptr_array_unref(search->startup);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Search, search_clear)
 
 char *km_who_would_do(const KmRefContext *c, const KmSymbol *original)
 {
-	guint64 address;
-	if (c->module || !address_of(c, original, &address))
+	Target target;
+	if (!find_target(c, original, &target))
 		return g_strdup("make the change in its callers instead");
-	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_autoptr(GPtrArray) can = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GPtrArray) cannot = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GPtrArray) holders = g_ptr_array_new_with_free_func(g_free);
-	g_autoptr(GArray) now = g_array_new(FALSE, FALSE, sizeof(guint64));
+	g_auto(Search) search = {
+		.c = c,
+		.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+		.can = g_ptr_array_new_with_free_func(g_free),
+		.cannot = g_ptr_array_new_with_free_func(g_free),
+		.holders = g_ptr_array_new_with_free_func(g_free),
+		.startup = g_ptr_array_new_with_free_func(g_free),
+	};
+	g_autoptr(GArray) now = g_array_new(FALSE, FALSE, sizeof(Target));
 	guint searches = 0, levels = 0;
-	g_array_append_val(now, address);
-	g_hash_table_add(seen, g_strdup(original->name));
-	for (; levels < MAX_LEVELS && now->len && !can->len; levels++) {
-		g_autoptr(GArray) next = g_array_new(FALSE, FALSE, sizeof(guint64));
-		Search search = { c, seen, can, cannot, holders, next };
-		for (guint i = 0; i < now->len && searches++ < MAX_SEARCHES; i++) {
-			g_autoptr(GPtrArray) users = km_image_users(c->image, g_array_index(now, guint64, i));
-			for (guint k = 0; users && k < users->len; k++)
-				note_user(&search, users->pdata[k], !levels);
-		}
+	g_array_append_val(now, target);
+	g_hash_table_add(search.seen, g_strdup(original->name));
+	for (; levels < MAX_LEVELS && now->len && !search.can->len; levels++) {
+		search.next = g_array_new(FALSE, FALSE, sizeof(Target));
+		search_level(&search, now, &searches, !levels);
 		g_array_unref(now);
-		now = g_steal_pointer(&next);
+		now = g_steal_pointer(&search.next);
 	}
-	const Search search = { c, seen, can, cannot, holders, NULL };
 	return conclude(&search, levels == 1);
 }

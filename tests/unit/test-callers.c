@@ -9,7 +9,8 @@
 
 #define HOST                                                                                                           \
 	"int f(int x) { return x * 7 + 1; } int near(int x) { return f(x) + 1; } int near2(int x) { return f(x + 1) "  \
-	"* 2; }\n"
+	"* 2; }\n"                                                                                                     \
+	"extern int alias(int) __attribute__((alias(\"f\")));\n"
 
 /* other: the module's second unit, which the patch does not touch unless both is set. */
 static const struct {
@@ -21,13 +22,23 @@ static const struct {
 	{ "called from another unit of the patch", "int f(int); int far(int x) { return f(x) + 3; }", NULL, TRUE },
 	{ "its address in code", "int f(int); int keep(int (*)(int)); int far(int x) { return keep(f); }",
 	  "far takes its address", TRUE },
-	{ "its address in data", "int f(int); int (*far)(int) = f;", "far takes its address", TRUE },
+	{ "its address in data", "int f(int); int (*far)(int) = f;", "far holds its address", TRUE },
 	{ "exported", "asm(\".section \\\"__ksymtab\\\",\\\"a\\\"\\n__ksymtab_f: .long f - .\\n.previous\");",
 	  "exported", TRUE },
 	{ "two callers of one name",
 	  "int f(int); static __attribute__((noinline)) int near(int x) { return f(x) - 1; } int far(int x) { return "
 	  "near(x); }",
 	  "several of that name", TRUE },
+	/* The module may be loaded after the live patch; then this runs as it was compiled. */
+	{ "start-up code of the patch",
+	  "int f(int); __attribute__((section(\".init.text\"))) int far(void) { return f(1) + 1; }",
+	  "far, which cannot be replaced, calls it when the module is loaded", TRUE },
+	{ "exit code of the patch",
+	  "int f(int); __attribute__((section(\".exit.text\"))) int far(void) { return f(1) + 1; }",
+	  "far, which cannot be replaced, calls it when the module is removed", TRUE },
+	{ "an alternative", "asm(\".section .altinstr_replacement,\\\"ax\\\"\\ncall f\\n.previous\");",
+	  "code or data of section .altinstr_replacement refers to it", TRUE },
+	{ "by another name", "extern int alias(int); int far(int x) { return alias(x) + 3; }", "far calls it", FALSE },
 };
 
 static void run(const char *const *argv)
@@ -76,7 +87,7 @@ static void test_case(gconstpointer data)
 		g_ptr_array_add(list, &units[1]);
 	g_autoptr(GHashTable) functions = km_compiled_functions(list, "m");
 	const KmRefContext context = { .owner = "m", .module = module };
-	const KmSymbol f = { .name = (char *)"f" };
+	const KmSymbol f = { .name = (char *)"f", .bind = STB_GLOBAL };
 	g_autofree char *words = km_outside_user(&context, functions, &f);
 	if (!cases[i].words)
 		g_assert_cmpstr(words, ==, NULL);
@@ -91,7 +102,7 @@ static void test_unread(void)
 	g_ptr_array_add(list, (gpointer)&unit);
 	g_assert_null(km_compiled_functions(list, "m"));
 	const KmRefContext context = { .owner = "vmlinux" };
-	const KmSymbol f = { .name = (char *)"f" };
+	const KmSymbol f = { .name = (char *)"f", .bind = STB_GLOBAL };
 	g_autofree char *unread = km_outside_user(&context, NULL, &f);
 	g_assert_nonnull(strstr(unread, "could not be read"));
 	g_autoptr(GHashTable) none = g_hash_table_new(g_str_hash, g_str_equal);
