@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "kernel/includes.h"
+#include "kernel/index.h"
 #include "kernel/kbuild.h"
 
 /* No file that a compiler reads is larger; what is has been generated. */
@@ -24,6 +25,7 @@ typedef struct {
 	char *read; /* the file; NULL: there is no text */
 	gboolean makefile;
 	gboolean uncertain; /* only one side has it */
+	gboolean passing; /* of the patch: not worth remembering */
 } Node;
 
 typedef struct {
@@ -39,6 +41,7 @@ typedef struct {
 	GPtrArray *readers; /* of Reader: they own the names of the includes */
 	GHashTable *by_base; /* last component of an include's name -> GPtrArray of Include, not owned */
 	GPtrArray *system; /* of char*: directories that come before all others for <name>, each with '/' at its end */
+	const KmIndex *index; /* of an earlier build */
 	guint next; /* node to be read next; atomic */
 } Graph;
 
@@ -46,6 +49,9 @@ typedef struct {
 	Graph *graph;
 	GStringChunk *names;
 	GArray *includes; /* of Include */
+	GString *record; /* for the index of the next build */
+	gboolean recording; /* the node at hand goes into it */
+	gboolean fresh; /* some node was not in the index */
 	char *buffer;
 	gsize room;
 	guint node;
@@ -72,6 +78,7 @@ static void reader_free(Reader *reader)
 {
 	g_string_chunk_free(reader->names);
 	g_array_unref(reader->includes);
+	g_string_free(reader->record, TRUE);
 	g_free(reader->buffer);
 	g_free(reader);
 }
@@ -111,7 +118,7 @@ static char *path_as_included(const char *path)
 	return g_strndup(path, strlen(path) - strlen(shipped));
 }
 
-static void add_node(Graph *g, const char *path, char *read, gboolean uncertain)
+static Node *add_node(Graph *g, const char *path, char *read, gboolean uncertain)
 {
 	Node *node = g_new0(Node, 1);
 	g_autofree char *base = g_path_get_basename(path);
@@ -122,6 +129,7 @@ static void add_node(Graph *g, const char *path, char *read, gboolean uncertain)
 	g_ptr_array_add(g->nodes, node);
 	if (!g_hash_table_contains(g->by_path, node->path))
 		g_hash_table_insert(g->by_path, node->path, GUINT_TO_POINTER(g->nodes->len));
+	return node;
 }
 
 /* Directories of the tree that hold no unit and nothing that one includes. */
@@ -171,7 +179,8 @@ static void walk_patched(Graph *g, const char *dir)
 		if (g_file_test(file, G_FILE_TEST_IS_DIR))
 			walk_patched(g, path);
 		else
-			add_node(g, path, g_steal_pointer(&file), !g_hash_table_contains(g->by_path, path));
+			add_node(g, path, g_steal_pointer(&file), !g_hash_table_contains(g->by_path, path))->passing =
+				TRUE;
 	}
 }
 
@@ -207,6 +216,8 @@ static void add_include(KmIncludeKind kind, const char *name, gpointer data)
 	Include include = { .node = reader->node, .kind = kind };
 	include.name = g_string_chunk_insert_const(reader->names, name);
 	g_array_append_val(reader->includes, include);
+	if (reader->recording)
+		km_index_add_include(reader->record, kind, name);
 }
 
 /* The whole file in the reader's buffer; its size, or 0. */
@@ -232,9 +243,25 @@ static gsize read_text(Reader *reader, const char *path)
 	return size;
 }
 
+/* What an earlier build read. Either way the node is recorded for the next one. */
+static gboolean recall(Reader *reader, const Node *node)
+{
+	struct stat st;
+	if (node->passing || stat(node->read, &st) || !S_ISREG(st.st_mode))
+		return FALSE;
+	reader->recording = km_index_add_file(reader->record, node->read, &st);
+	if (km_index_tell(reader->graph->index, node->read, &st, add_include, reader))
+		return TRUE;
+	reader->fresh = TRUE;
+	return FALSE;
+}
+
 static void read_node(Reader *reader, const Node *node)
 {
-	gsize size = node->read ? read_text(reader, node->read) : 0;
+	reader->recording = FALSE;
+	if (!node->read || recall(reader, node))
+		return;
+	gsize size = read_text(reader, node->read);
 	if (!size)
 		return;
 	if (node->makefile)
@@ -266,11 +293,31 @@ static void read_all(Graph *g, guint jobs)
 		reader->graph = g;
 		reader->names = g_string_chunk_new(1 << 16);
 		reader->includes = g_array_new(FALSE, FALSE, sizeof(Include));
+		reader->record = g_string_new(NULL);
 		g_ptr_array_add(g->readers, reader);
 		g_ptr_array_add(threads, g_thread_new("includes", read_nodes, reader));
 	}
 	for (guint i = 0; i < threads->len; i++)
 		g_thread_join(threads->pdata[i]);
+}
+
+/* Read what has changed since an earlier build, or all, and remember it for the next one. */
+static void read_includes(Graph *g, guint jobs)
+{
+	gint64 started = g_get_real_time();
+	g_autoptr(KmIndex) index = km_index_read(g->tree->memory);
+	g_autoptr(GPtrArray) records = g_ptr_array_new();
+	gboolean fresh = FALSE;
+	g->index = index;
+	read_all(g, jobs);
+	g->index = NULL;
+	for (guint i = 0; i < g->readers->len; i++) {
+		const Reader *reader = g->readers->pdata[i];
+		g_ptr_array_add(records, reader->record);
+		fresh |= reader->fresh;
+	}
+	if (fresh && g->tree->memory)
+		km_index_write(g->tree->memory, records, started);
 }
 
 static const char *last_component(const char *name)
@@ -410,6 +457,7 @@ static void add_generated(Graph *g)
 			continue;
 		add_node(g, header, NULL, FALSE);
 		reader->node = g->nodes->len - 1;
+		reader->recording = FALSE;
 		add_include(KM_INCLUDE_ANGLE, "linux/asn1_decoder.h", reader);
 	}
 }
@@ -477,7 +525,7 @@ KmReach *km_reach(const KmReachTree *tree, const char *const *paths, guint jobs,
 		return NULL;
 	if (!tree->outside)
 		add_system(&g);
-	read_all(&g, jobs ? jobs : g_get_num_processors());
+	read_includes(&g, jobs ? jobs : g_get_num_processors());
 	add_generated(&g);
 	sort_by_base(&g);
 	g_autoptr(GHashTable) seen = walk_back(&g, paths);

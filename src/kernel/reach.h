@@ -16,10 +16,13 @@ typedef struct {
 	 * file is there too, the includes of both texts count. A file that is only there counts as well. */
 	const char *patched;
 	gboolean outside; /* no kernel's tree: no directory of it comes before others */
+	const char *
+		memory; /* file in which the includes of the tree are remembered for the next time (index.h); NULL: none */
 } KmReachTree;
 
 typedef struct {
-	GPtrArray *sources; /* of char*, sorted: the .c files that can include one of the paths, and those of the paths that
+	GPtrArray *
+		sources; /* of char*, sorted: the .c files that can include one of the paths, and those of the paths that
 			     * are .c files. Whether one is compiled at all is kbuild's to say. */
 	GPtrArray *others; /* of char*, sorted: assembly (.S), and texts that sources are generated from (.uc) */
 	GPtrArray *headers; /* of char*, sorted: all other files that can, those of the paths among them */

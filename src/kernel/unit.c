@@ -348,13 +348,21 @@ static gboolean add_units(Search *search, const char *source, gboolean *any, GEr
 	return TRUE;
 }
 
+/* The kernel's tree, and what is known of it from earlier. memory: freed by the caller after use. */
+static KmReachTree kernel_tree(const KmKernel *kernel, const KmKbuild *kbuild, char **memory)
+{
+	*memory = g_build_filename(kernel->work, "includes", NULL);
+	return (KmReachTree){
+		.source = kbuild->source, .build = kbuild->build, .arch = kernel->arch->kbuild, .memory = *memory
+	};
+}
+
 /* Does any file of the tree include it, however far away? In doubt yes. */
 static gboolean is_included(const Search *search, const KmTouched *touched)
 {
 	const char *const paths[] = { touched->path, NULL };
-	const KmReachTree tree = { .source = search->kbuild->source,
-				   .build = search->kbuild->build,
-				   .arch = search->kernel->arch->kbuild };
+	g_autofree char *memory = NULL;
+	const KmReachTree tree = kernel_tree(search->kernel, search->kbuild, &memory);
 	KmReach *reach = km_reach(&tree, paths, 0, NULL);
 	gboolean included = !reach || reach->others->len;
 	for (guint i = 0; reach && i < reach->sources->len; i++)
@@ -444,14 +452,11 @@ static gboolean is_same_to_compiler(const KmOverlay *overlay, const KmTouched *t
 /* What of a tree can include these files of it. */
 static KmReach *reach_in(const Search *search, const KmOverlay *overlay, GPtrArray *paths, GError **error)
 {
-	g_autofree char *patched = g_build_filename(overlay->dir, "patched", NULL);
-	const KmReachTree tree = {
-		.source = overlay->outside ? overlay->source : search->kbuild->source,
-		.build = overlay->outside ? NULL : search->kbuild->build,
-		.arch = overlay->outside ? NULL : search->kernel->arch->kbuild,
-		.patched = patched,
-		.outside = overlay->outside,
-	};
+	g_autofree char *patched = g_build_filename(overlay->dir, "patched", NULL), *memory = NULL;
+	KmReachTree tree = { .source = overlay->source, .outside = TRUE };
+	if (!overlay->outside)
+		tree = kernel_tree(search->kernel, search->kbuild, &memory);
+	tree.patched = patched;
 	g_ptr_array_add(paths, NULL);
 	return km_reach(&tree, (const char *const *)paths->pdata, 0, error);
 }
@@ -671,6 +676,12 @@ void km_units_prepare(KmKernel *kernel)
 	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, NULL);
 	KmElsewhere *elsewhere = kbuild ? km_elsewhere_new(kbuild, NULL) : NULL;
 	g_clear_pointer(&elsewhere, g_hash_table_unref);
+	if (!kbuild)
+		return;
+	const char *const nothing[] = { NULL };
+	g_autofree char *memory = NULL;
+	const KmReachTree tree = kernel_tree(kernel, kbuild, &memory);
+	km_reach_free(km_reach(&tree, nothing, 0, NULL));
 }
 
 /* kbuild over the farm, when there is one. */

@@ -2,9 +2,11 @@
 /* What a touched file reaches, in small trees made here: every way in which one file takes in another. */
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "kernel/includes.h"
+#include "kernel/index.h"
 #include "kernel/reach.h"
 
 static void put(const KmTempDir *temp, const char *path, const char *text)
@@ -196,6 +198,73 @@ static void test_patched(void)
 	check(temp, "fs/x.h", "fs/b.c", "");
 }
 
+static void check_remembering(const KmTempDir *temp, const char *path, const char *sources)
+{
+	g_autofree char *source = g_build_filename(temp->path, "src", NULL);
+	g_autofree char *memory = g_build_filename(temp->path, "memory", NULL);
+	KmReachTree tree = { .source = source, .memory = memory };
+	check_tree(&tree, path, sources, "");
+	g_assert_true(g_file_test(memory, G_FILE_TEST_IS_REGULAR));
+}
+
+/* What is remembered of one file, as if it had been read at that time. */
+static void remember(const KmTempDir *temp, const char *path, const char *name, gint64 started)
+{
+	g_autofree char *full = g_build_filename(temp->path, path, NULL);
+	g_autofree char *memory = g_build_filename(temp->path, "memory", NULL);
+	g_autoptr(GPtrArray) texts = g_ptr_array_new();
+	g_autoptr(GString) text = g_string_new(NULL);
+	struct stat st;
+	g_assert_cmpint(stat(full, &st), ==, 0);
+	g_assert_true(km_index_add_file(text, full, &st));
+	km_index_add_include(text, KM_INCLUDE_QUOTE, name);
+	g_ptr_array_add(texts, text);
+	km_index_write(memory, texts, started);
+}
+
+/* What was read is not read again, unless it may have changed. */
+static void test_memory(void)
+{
+	g_autoptr(KmTempDir) temp = make_tree();
+	gint64 later = g_get_real_time() + 60 * G_USEC_PER_SEC;
+	put(temp, "src/x.h", "");
+	put(temp, "src/y.h", "");
+	put(temp, "src/a b.c", "#include \"x.h\"\n#include <y.h>\n");
+	check_remembering(temp, "x.h", "a b.c");
+	check_remembering(temp, "y.h", "a b.c");
+	remember(temp, "src/a b.c", "y.h", later);
+	check_remembering(temp, "x.h", "");
+	check_remembering(temp, "y.h", "a b.c");
+	/* Read before the clock had gone on from when it was written. */
+	remember(temp, "src/a b.c", "y.h", g_get_real_time());
+	check_remembering(temp, "x.h", "a b.c");
+	/* Another text of the same size, by another way. */
+	remember(temp, "src/a b.c", "y.h", later);
+	put(temp, "src/a b.c", "#include \"x.h\"\n#include <z.h>\n");
+	check_remembering(temp, "x.h", "a b.c");
+	check_remembering(temp, "y.h", "");
+}
+
+/* Nothing of a damaged memory is believed. */
+static void test_damaged_memory(void)
+{
+	g_autoptr(KmTempDir) temp = make_tree();
+	g_autofree char *memory = g_build_filename(temp->path, "memory", NULL), *whole = NULL;
+	gsize size;
+	put(temp, "src/x.h", "");
+	put(temp, "src/a.c", "#include \"x.h\"\n");
+	remember(temp, "src/a.c", "y.h", g_get_real_time() + 60 * G_USEC_PER_SEC);
+	g_assert_true(g_file_get_contents(memory, &whole, &size, NULL));
+	for (gsize i = 0; i < size; i++) {
+		g_autofree char *damaged = g_memdup2(whole, size);
+		damaged[i] ^= 1;
+		g_assert_true(g_file_set_contents(memory, damaged, (gssize)size, NULL));
+		check_remembering(temp, "x.h", "a.c");
+		g_assert_true(g_file_set_contents(memory, whole, (gssize)i, NULL));
+		check_remembering(temp, "x.h", "a.c");
+	}
+}
+
 static void count(KmIncludeKind kind, const char *name, gpointer data)
 {
 	g_string_append_printf(data, "%d%s ", (int)kind, name);
@@ -229,6 +298,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/reach/sources", test_sources);
 	g_test_add_func("/reach/forced", test_forced);
 	g_test_add_func("/reach/patched", test_patched);
+	g_test_add_func("/reach/memory", test_memory);
+	g_test_add_func("/reach/damaged-memory", test_damaged_memory);
 	g_test_add_func("/reach/odd-text", test_odd_text);
 	return g_test_run();
 }
