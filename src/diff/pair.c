@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "diff/lists.h"
+
 /* Items of one base name and kind, in file order. */
 typedef struct {
 	GPtrArray *original, *patched;
@@ -531,6 +533,30 @@ static void pair_by_order(Group *group)
 	}
 }
 
+static GPtrArray *ids_of(const KmSide *side)
+{
+	GPtrArray *ids = g_ptr_array_new();
+	for (guint i = 0; i < side->items->len; i++) {
+		KmItem *item = side->items->pdata[i];
+		if (item->kind == KM_ITEM_DATA && item->section && !strcmp(item->section->name, ".BTF_ids"))
+			g_ptr_array_add(ids, item);
+	}
+	return ids;
+}
+
+/* Lists of BTF_ID() that are the same: place by place. Their names hold lines and counts ("__BTF_ID__struct__sock__1216"). */
+static void pair_ids(KmSide *original, KmSide *patched)
+{
+	g_autoptr(GPtrArray) before = ids_of(original), after = ids_of(patched);
+	if (before->len != after->len || !km_same_btf_ids(original->object, patched->object))
+		return;
+	for (guint i = 0; i < before->len; i++) {
+		KmItem *a = before->pdata[i], *b = after->pdata[i];
+		if (a->start == b->start && a->size == b->size)
+			make_twins(a, b, NULL);
+	}
+}
+
 void km_pair_sides(KmSide *original, KmSide *patched)
 {
 	g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, group_free);
@@ -542,6 +568,7 @@ void km_pair_sides(KmSide *original, KmSide *patched)
 	add_to_groups(&pairing, original);
 	add_to_groups(&pairing, patched);
 
+	pair_ids(original, patched);
 	each_group(&pairing, pair_names);
 	each_group(&pairing, pair_clones);
 	each_group(&pairing, pair_shapes);

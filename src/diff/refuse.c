@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "diff/lists.h"
 #include "diff/skeleton.h"
 
 static KmRefusal *G_GNUC_PRINTF(3, 4) refuse(KmDiff *diff, const char *name, const char *format, ...)
@@ -126,6 +127,39 @@ static gboolean is_information(const KmSection *section)
 	return !strcmp(section->name, ".modinfo");
 }
 
+/* name: of the row, or of the section. how: the end of "section x ...". */
+static void refuse_list(KmDiff *diff, const KmItem *item, const char *name, const char *how)
+{
+	const char *words;
+	KmListKind kind = km_section_list(item->section, &words);
+	const char *section = item->section->name;
+	if (kind == KM_LIST_FORGIVEN)
+		ignore(diff, section, words);
+	else if (kind == KM_LIST_STARTUP)
+		refuse(diff, name,
+		       "section %s %s, and %s; leave that change out of the patch, or have it left out with "
+		       "--ignore-init",
+		       section, how, words)
+			->startup = g_strdup("a record of the start-up code");
+	else if (kind == KM_LIST_WALKED)
+		refuse(diff, name, "section %s %s, and %s", section, how, words);
+	else
+		refuse(diff, name,
+		       "section %s %s, and kmend does not know how to bring that into a running kernel; "
+		       "leave that change out of the patch",
+		       section, how);
+}
+
+/* Does it differ in a way in which only a list can differ? New global data of an unknown section may be plain data. */
+static gboolean is_list_matter(const KmItem *item)
+{
+	const char *words;
+	KmListKind kind = item->section ? km_section_list(item->section, &words) : KM_LIST_NONE;
+	if (kind == KM_LIST_NONE)
+		return FALSE;
+	return words || (km_item_is_row(item) && (item->status != KM_NEW || item->symbol->bind == STB_LOCAL));
+}
+
 static void judge_data(KmDiff *diff, const KmItem *item)
 {
 	const char *section = data_section(item), *how = item->status == KM_NEW ? "new" : "changed";
@@ -146,8 +180,22 @@ static void judge_data(KmDiff *diff, const KmItem *item)
 		       "leave it out of the patch, or have it left out with --ignore-init",
 		       section, item->status == KM_NEW ? "is new" : "changed")
 			->startup = g_strdup_printf("%s module parameter", how);
+	else if (is_list_matter(item))
+		refuse_list(diff, item, item->name,
+			    item->status == KM_NEW ? "has a new row" : "has a row that changed");
 	else if (item->status == KM_CHANGED)
 		judge_changed(diff, item, section);
+}
+
+/* Rows that nothing but the walk over their list finds, and which it goes on finding. */
+static void judge_removed_rows(KmDiff *diff, const KmSide *original)
+{
+	for (guint i = 0; i < original->items->len; i++) {
+		const KmItem *item = original->items->pdata[i];
+		if (item->status != KM_REMOVED || item->kind != KM_ITEM_DATA || !km_item_is_row(item))
+			continue;
+		refuse_list(diff, item, item->name, "lost a row");
+	}
 }
 
 /* Sections of anonymous constants: a difference there shows in whatever refers to it. */
@@ -208,10 +256,7 @@ static void refuse_section(KmDiff *diff, const KmItem *item, const char *how, GH
 		       name, how)
 			->startup = g_strdup("a record of the start-up code");
 	else
-		refuse(diff, name,
-		       "section %s %s, and kmend does not know how to bring that into a running kernel; "
-		       "leave that change out of the patch",
-		       name, how);
+		refuse_list(diff, item, name, how);
 }
 
 static void judge_sections(KmDiff *diff, const KmSide *original, const KmSide *patched, KmComparison *comparison)
@@ -323,5 +368,11 @@ void km_refuse_changes(KmDiff *diff, const KmSide *original, const KmSide *patch
 	judge_aliases(diff, original, patched);
 	judge_static_locals(diff, patched, comparison, "it is new");
 	judge_static_locals(diff, original, comparison, "it is gone");
+	judge_removed_rows(diff, original);
+	if (!km_same_btf_ids(original->object, patched->object))
+		refuse(diff, ".BTF_ids",
+		       "section .BTF_ids differs, and the numbers of types and functions in it are filled in when the "
+		       "kernel "
+		       "or module is linked; leave lists of BTF_ID() as they are");
 	judge_sections(diff, original, patched, comparison);
 }

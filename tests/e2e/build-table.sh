@@ -63,3 +63,9 @@ says toshiba_ohci1394_dmi_table 'passes its address to dmi_check_system, which m
 kmend 3 build -k "$KERNEL" --allow-table another -o handed.ko handed.patch
 build handed --allow-table toshiba_ohci1394_dmi_table
 says 'vmlinux: pci_p' 'uses table toshiba_ohci1394_dmi_table'
+
+# A list that the linker made: nothing can be added to it.
+change arch/x86/pci/fixup.c '/^DECLARE_PCI_FIXUP_HEADER\(PCI_VENDOR_ID_SI, PCI_DEVICE_ID_SI_5597/ s/5597/5513/'
+patch_of quirk
+refuses quirk
+says 'section .pci_fixup_header differs' 'the PCI core walks that list' 'post-patch callback'
