@@ -132,3 +132,15 @@ gboolean km_unit_compile_debug(KmKernel *kernel, const KmOverlay *overlay, const
 	*patched = g_steal_pointer(&now);
 	return TRUE;
 }
+
+gboolean km_unit_preprocess(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, gboolean patched, char **text,
+			    GError **error)
+{
+	static const char *const flags[] = { "-E", NULL };
+	g_autofree char *output = g_strconcat(patched ? unit->patched : unit->original, ".i", NULL);
+	g_autoptr(GError) local = NULL;
+	if (!km_unit_compile_as(kernel, overlay, unit, patched, flags, output, error))
+		return FALSE;
+	return g_file_get_contents(output, text, NULL, &local) ||
+	       km_fail(error, "cannot read %s: %s", output, local->message);
+}

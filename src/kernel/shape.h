@@ -17,6 +17,10 @@ gboolean km_texts_may_change_types(const char *original, const char *patched, gb
 gboolean km_unit_compile_debug(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, char **original,
 			       char **patched, GError **error);
 
+/* One side of unit as the compiler reads it, preprocessed. The text is the caller's. */
+gboolean km_unit_preprocess(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, gboolean patched, char **text,
+			    GError **error);
+
 /* An exported symbol whose type, as the kernel's own genksyms sees it, is another one with the patch. */
 typedef struct {
 	char *symbol;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernel/shape.h"
 #include "klp/callers.h"
+#include "types/local.h"
 #include "types/types.h"
 
 /* A message is one line: more types than this are counted. */
@@ -44,13 +45,33 @@ static gboolean refuse_types(const KmUnitWork *work, const GPtrArray *changes, G
 		work->unit->source, text->str, short_name(first->name));
 }
 
-static gboolean check_types(const KmTypes *original, const KmTypes *patched, const KmBuildOptions *options,
-			    const KmUnitWork *work, GError **error)
+/* Types of which no object is ever seen by two functions, before and after: nothing the old way is left when the new code runs. */
+static gboolean forget_local(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *unit, GPtrArray *changes,
+			     GError **error)
+{
+	g_autofree char *was = NULL, *now = NULL;
+	if (!changes->len)
+		return TRUE;
+	if (!km_unit_preprocess(kernel, overlay, unit, FALSE, &was, error) ||
+	    !km_unit_preprocess(kernel, overlay, unit, TRUE, &now, error))
+		return FALSE;
+	for (guint i = changes->len; i-- > 0;) {
+		const KmTypeChange *change = changes->pdata[i];
+		if (km_type_stays_local(was, change->name) && km_type_stays_local(now, change->name))
+			g_ptr_array_remove_index(changes, i);
+	}
+	return TRUE;
+}
+
+static gboolean check_types(KmKernel *kernel, const KmOverlay *overlay, const KmTypes *original, const KmTypes *patched,
+			    const KmBuildOptions *options, const KmUnitWork *work, GError **error)
 {
 	g_autoptr(GPtrArray) changes = km_types_compare(original, patched);
 	for (guint i = changes->len; i-- > 0;)
 		if (is_allowed(options->allow_layout, changes->pdata[i]))
 			g_ptr_array_remove_index(changes, i);
+	if (!forget_local(kernel, overlay, work->unit, changes, error))
+		return FALSE;
 	return !changes->len || refuse_types(work, changes, error);
 }
 
@@ -168,7 +189,7 @@ gboolean km_layout_check(KmKernel *kernel, const KmOverlay *overlay, gboolean ma
 	g_autoptr(KmTypes) original = km_types_read(was, overlay->source, error);
 	g_autoptr(KmTypes) patched =
 		original ? km_types_read(now, overlay->farm ? overlay->farm : overlay->source, error) : NULL;
-	if (!patched || !check_types(original, patched, options, work, error) ||
+	if (!patched || !check_types(kernel, overlay, original, patched, options, work, error) ||
 	    !check_versions(kernel, overlay, options, work, original, patched, error))
 		return FALSE;
 	return check_prototypes(original, patched, options, units, work, error);

@@ -7,7 +7,8 @@
 #include "klp/unitwork.h"
 
 /*
- * For a unit whose code changes: compile both sides with debug information and refuse changed types, unless options allow them;
+ * For a unit whose code changes: compile both sides with debug information and refuse changed types, unless options allow them or no object of
+ * them ever leaves its function (types/local.h);
  * refuse exported symbols whose version changes. Costs nothing when the patches can change no type (may_change_types).
  * Refused as well: a replaced global function with another prototype, unless all its callers are known and among units (of KmUnit, all that
  * the patches compile): whoever is not patched calls it the old way.

@@ -27,6 +27,18 @@ change fs/eventfd.c '/^static int eventfd_release\(/,/^\}/ s/^\twake_up/\tstruct
 patch_of renamed
 build renamed
 
+# A structure that one function fills on its stack for user space, and one that is also read from there.
+change drivers/block/floppy.c '/^struct compat_floppy_drive_struct \{/,/^\}/ { /^\tshort\t\tprobed_format;/d; s/^\tshort\t\ttrack;/&\n\tshort\t\tprobed_format;/; }'
+stacked_patch_of local
+build local
+says 'compat_getdrvstat ('
+change drivers/block/floppy.c '/^struct compat_floppy_drive_params \{/,/^\}/ { /^\tchar\t\tflags;/d; s/^\tchar\t\tread_track;/&\n\tchar\t\tflags;/; }'
+patch_of read
+cat local.patch read.patch >both.patch
+refuses both
+says 'struct compat_floppy_drive_params (drivers/block/floppy.c:'
+says_not compat_floppy_drive_struct
+
 # A global function whose argument is wider: callers outside the patch would leave its upper part to chance.
 change ipc/util.h '/^int ipcperms\(/ s/short fl/int fl/'
 change ipc/util.c '/^int ipcperms\(/ s/short fl/int fl/'
