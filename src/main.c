@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 #include "cmd/cmd.h"
 
 static const KmCommand commands[] = {
@@ -34,11 +35,19 @@ static gboolean flush_output(GError **error)
 	return km_fail(error, "cannot write to standard output: %s", g_strerror(errno));
 }
 
-static int run_command(const KmCommand *command, int argc, char **argv)
+typedef struct {
+	const KmCommand *command;
+	int argc;
+	char **argv;
+} Call;
+
+static int run_command(gpointer data)
 {
+	const Call *call = data;
+	const KmCommand *command = call->command;
 	g_autoptr(GError) error = NULL;
 	int exit_code = 0;
-	if (command->run(argc, argv, &exit_code, &error) && flush_output(&error))
+	if (command->run(call->argc, call->argv, &exit_code, &error) && flush_output(&error))
 		return exit_code;
 	fprintf(stderr, "kmend %s: %s\n", command->name, error->message);
 	return km_error_exit_code(error);
@@ -55,9 +64,11 @@ int main(int argc, char **argv)
 		printf("kmend %s\n", KMEND_VERSION);
 		return 0;
 	}
-	for (const KmCommand *c = commands; c->name; c++)
+	for (const KmCommand *c = commands; c->name; c++) {
+		Call call = { .command = c, .argc = argc - 1, .argv = argv + 1 };
 		if (!strcmp(c->name, name))
-			return run_command(c, argc - 1, argv + 1);
+			return km_guard(run_command, &call, km_cmd_tidy);
+	}
 	fprintf(stderr, "kmend: unknown command '%s'; `kmend --help` lists them\n", name);
 	return KM_ERROR_USAGE;
 }

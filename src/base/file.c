@@ -79,6 +79,16 @@ static pid_t owner_of(const char *name, const char *prefix)
 	return end != digits && *end == '-' && strlen(end) == 7 && pid <= G_MAXINT ? (pid_t)pid : 0;
 }
 
+/* One that has ended and that nobody has waited for has still a pid. */
+static gboolean is_alive(pid_t pid)
+{
+	g_autofree char *path = g_strdup_printf("/proc/%d/stat", (int)pid), *stat = NULL;
+	if (kill(pid, 0) && errno == ESRCH)
+		return FALSE;
+	const char *name_end = g_file_get_contents(path, &stat, NULL, NULL) ? strrchr(stat, ')') : NULL;
+	return !name_end || !g_str_has_prefix(name_end, ") Z");
+}
+
 static gboolean is_locked(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -95,7 +105,7 @@ void km_tempdir_sweep(const char *parent, const char *prefix)
 	const char *name;
 	while (dir && (name = g_dir_read_name(dir))) {
 		pid_t pid = owner_of(name, prefix);
-		if (!pid || kill(pid, 0) == 0 || errno != ESRCH)
+		if (!pid || is_alive(pid))
 			continue;
 		g_autofree char *path = g_build_filename(where, name, NULL);
 		if (!is_locked(path))

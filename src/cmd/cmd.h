@@ -19,6 +19,9 @@ gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_verify(int argc, char **argv, int *exit_code, GError **error);
 
+/* Remove what commands that were killed left in temporary directories. */
+void km_cmd_tidy(void);
+
 /* Print root to standard output, keys sorted, indented, and drop the reference. */
 gboolean km_cmd_print_json(json_t *root, GError **error);
 /* What `kmend build --explain` tells: array of KmUnitStory. */

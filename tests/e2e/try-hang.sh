@@ -25,7 +25,7 @@ says "[exit 137]"
 kmend=$!
 qemu=
 for _ in $(seq 200); do
-	qemu=$(pgrep -P $kmend -f qemu-system) && break
+	worker=$(pgrep -P $kmend) && qemu=$(pgrep -P "$worker" -f qemu-system) && break
 	sleep 0.1
 done
 [ -n "$qemu" ] || die "QEMU was not started"

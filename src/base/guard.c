@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "base/guard.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void fill(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGQUIT);
+	sigaddset(set, SIGCHLD);
+}
+
+/* What ended the child ends us, so that whoever started us sees what happened. */
+static int end_likewise(int signal_number)
+{
+	const struct rlimit none = { 0, 0 };
+	sigset_t set;
+	/* One memory image is enough. */
+	setrlimit(RLIMIT_CORE, &none);
+	signal(signal_number, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, signal_number);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	raise(signal_number);
+	return 128 + signal_number;
+}
+
+/* The status of the child when it has ended. */
+static int wait_for(pid_t child, const sigset_t *set)
+{
+	int status;
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		siginfo_t info;
+		/* A terminal sends its signals to the child too; twice does no harm. */
+		if (sigwaitinfo(set, &info) > 0 && info.si_signo != SIGCHLD)
+			kill(child, info.si_signo);
+	}
+	return status;
+}
+
+static int be_child(int (*work)(gpointer data), gpointer data, pid_t parent, const sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may be gone already. */
+	if (getppid() != parent)
+		raise(SIGKILL);
+	return work(data);
+}
+
+int km_guard(int (*work)(gpointer data), gpointer data, void (*tidy)(void))
+{
+	sigset_t set, before;
+	pid_t self = getpid();
+	fill(&set);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child <= 0) {
+		if (child == 0)
+			return be_child(work, data, self, &before);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		return work(data);
+	}
+	int status = wait_for(child, &set);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	tidy();
+	return end_likewise(WTERMSIG(status));
+}

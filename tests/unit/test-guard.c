@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guarded command: its exit code is ours, and what ends it by force is followed by tidying up. */
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/guard.h"
+
+static int return_seven(gpointer data)
+{
+	return *(int *)data + 1;
+}
+
+static int raise_signal(gpointer data)
+{
+	raise(*(int *)data);
+	return 0;
+}
+
+/* Its parent is the one that guards. */
+static int signal_parent(gpointer data)
+{
+	kill(getppid(), *(int *)data);
+	pause();
+	return 0;
+}
+
+static void tell(void)
+{
+	if (write(STDOUT_FILENO, "tidied\n", 7) != 7)
+		_exit(99);
+}
+
+/* Guard work in a process of its own: its status, and what it wrote. */
+static int run(int (*work)(gpointer), int number, char *out, size_t room)
+{
+	int ends[2], status;
+	g_assert_cmpint(pipe(ends), ==, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		close(ends[0]);
+		close(ends[1]);
+		_exit(km_guard(work, &number, tell));
+	}
+	close(ends[1]);
+	ssize_t size = read(ends[0], out, room - 1);
+	out[MAX(size, 0)] = '\0';
+	close(ends[0]);
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	return status;
+}
+
+static void test_exit_code(void)
+{
+	char out[64];
+	int status = run(return_seven, 6, out, sizeof(out));
+	g_assert_true(WIFEXITED(status));
+	g_assert_cmpint(WEXITSTATUS(status), ==, 7);
+	g_assert_cmpstr(out, ==, "");
+}
+
+static void check_ended(int (*work)(gpointer), int number)
+{
+	char out[64];
+	int status = run(work, number, out, sizeof(out));
+	g_assert_true(WIFSIGNALED(status));
+	g_assert_cmpint(WTERMSIG(status), ==, number);
+	g_assert_cmpstr(out, ==, "tidied\n");
+}
+
+static void test_killed(void)
+{
+	check_ended(raise_signal, SIGKILL);
+	check_ended(raise_signal, SIGTERM);
+}
+
+static void test_handed_on(void)
+{
+	check_ended(signal_parent, SIGINT);
+	check_ended(signal_parent, SIGTERM);
+	check_ended(signal_parent, SIGHUP);
+	check_ended(signal_parent, SIGQUIT);
+}
+
+int main(int argc, char **argv)
+{
+	g_test_init(&argc, &argv, NULL);
+	g_test_add_func("/guard/exit-code", test_exit_code);
+	g_test_add_func("/guard/killed", test_killed);
+	g_test_add_func("/guard/handed-on", test_handed_on);
+	return g_test_run();
+}
