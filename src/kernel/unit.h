@@ -65,6 +65,11 @@ void km_compiler_free(KmCompiler *compiler);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmCompiler, km_compiler_free)
 /* Both sides, as km_units_compile() does it; objects are only made (KmUnit.original ... are only set) when the listings differ. */
 gboolean km_compiler_unit(KmCompiler *compiler, KmUnit *unit, GError **error);
+/*
+ * Does the preprocessor read a touched file for the unit's original? In doubt TRUE. Where it does not, both sides are the same text. A
+ * quarter of the price of the texts.
+ */
+gboolean km_compiler_reads_touched(KmCompiler *compiler, const KmUnit *unit);
 /* The assembler listing of C that cannot be live patched. NULL: it does not compile, or error says what else. Caller owns. */
 char *km_compiler_list(KmCompiler *compiler, const KmUnit *unit, gboolean patched, GError **error);
 /* What the compiler proper would read, without line markers. __LINE__ and __FILE__ in it are what they are in the object. */
