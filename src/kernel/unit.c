@@ -744,6 +744,47 @@ GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error)
 	return elsewhere ? find_units(&search, error) : NULL;
 }
 
+static GPtrArray *recipes_of(Search *search, const char *const *sources, GError **error)
+{
+	g_autoptr(GStrvBuilder) objects = g_strv_builder_new();
+	for (; *sources; sources++)
+		add_object_names(search, objects, *sources);
+	g_auto(GStrv) names = g_strv_builder_end(objects);
+	return km_kbuild_recipes(search->kbuild, (const char *const *)names, error);
+}
+
+GPtrArray *km_units_of(KmKernel *kernel, const KmOverlay *overlay, const char *const *sources, GError **error)
+{
+	g_autoptr(KmKbuild) kbuild = km_kbuild_new(kernel, error);
+	g_autoptr(GHashTable) elsewhere = kbuild ? km_elsewhere_new(kbuild, error) : NULL;
+	g_autoptr(GHashTable) by_object = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GPtrArray) units = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_free);
+	Search search = { .kernel = kernel,
+			  .overlay = overlay,
+			  .kbuild = kbuild,
+			  .elsewhere = elsewhere,
+			  .recipes = by_object,
+			  .units = units };
+	g_autoptr(GPtrArray) recipes = elsewhere ? recipes_of(&search, sources, error) : NULL;
+	gboolean any = FALSE;
+	for (guint i = 0; recipes && i < recipes->len; i++)
+		g_hash_table_insert(by_object, ((KmRecipe *)recipes->pdata[i])->object, recipes->pdata[i]);
+	for (; recipes && *sources; sources++)
+		if (!add_units(&search, *sources, &any, error))
+			return NULL;
+	for (guint i = units->len; i-- > 0;)
+		if (((const KmUnit *)units->pdata[i])->unpatchable)
+			g_ptr_array_remove_index(units, i);
+	for (guint i = 0; i < units->len; i++) {
+		KmUnit *unit = units->pdata[i];
+		unit->called_in = TRUE;
+		if (!overlay->farm && !copy_includer(&search, unit->source, error))
+			return NULL;
+	}
+	g_ptr_array_sort(units, compare_units);
+	return recipes ? g_steal_pointer(&units) : NULL;
+}
+
 GPtrArray *km_units_new_external(KmKernel *kernel, KmOverlay *overlay, const char *scratch, GError **error)
 {
 	if (!km_overlay_plant(overlay, NULL, error))

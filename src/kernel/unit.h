@@ -21,6 +21,7 @@ typedef struct {
 	char *unpatchable;
 	/* unpatchable, and no object is made of the file source as it is: object is only a name for it. */
 	gboolean text_only;
+	gboolean called_in; /* km_units_of(): no patch touches it, but it may call a function that is replaced with its callers */
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
 	char *dir;		/* set by km_units_compile(), km_compiler_unit(): where its objects and what they need are made */
 	/* Filled by km_units_compile(), km_compiler_unit(): object files in the work directory. */
@@ -49,7 +50,13 @@ void km_units_prepare(KmKernel *kernel);
 GPtrArray *km_units_new(KmKernel *kernel, KmOverlay *overlay, GError **error);
 
 /*
- * The same for an out-of-tree source (overlay's), which kbuild takes as M=. scratch exists, is empty and the caller's. Refused: a
+ * The units that are made of these files of the kernel's tree (NULL-ended), which the overlay does not touch, for each object and module they go
+ * into. What is built into nothing, or cannot be live patched, is left out. Array of KmUnit, owned.
+ */
+GPtrArray *km_units_of(KmKernel *kernel, const KmOverlay *overlay, const char *const *sources, GError **error);
+
+/*
+ * The same as km_units_new() for an out-of-tree source (overlay's), which kbuild takes as M=. scratch exists, is empty and the caller's. Refused: a
  * source without Kbuild or Makefile, a file that goes into no module, a module that was not given (km_kernel_add_modules()).
  */
 GPtrArray *km_units_new_external(KmKernel *kernel, KmOverlay *overlay, const char *scratch, GError **error);

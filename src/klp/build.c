@@ -11,6 +11,8 @@
 #include "base/file.h"
 #include "base/run.h"
 #include "image/image.h"
+#include "kernel/mention.h"
+#include "klp/carry.h"
 #include "klp/emit.h"
 #include "klp/layout.h"
 #include "klp/newunit.h"
@@ -18,6 +20,9 @@
 #include "klp/recheck.h"
 #include "klp/trees.h"
 #include "klp/unitwork.h"
+
+/* A name that more files speak of is no function that a patch replaces all callers of. */
+#define MAX_CALLED_IN 64
 
 typedef struct {
 	KmKernel *kernel;
@@ -290,20 +295,111 @@ static guint count_units(const State *s)
 	return s->units->len + c->reached - c->changed;
 }
 
-static gboolean work_units(State *s, GError **error)
+static gboolean add_work(State *s, const KmUnit *unit, GError **error)
 {
+	KmUnitWork *work = km_unit_work_new(s->kernel, s->image, unit, s->options, s->result->notes, error);
+	if (!work)
+		return FALSE;
+	g_ptr_array_add(s->works, work);
+	s->result->compared += km_match_compared(work->match);
+	return TRUE;
+}
+
+/* Of the kernel's source; NULL when only others are touched. */
+static KmTree *kernel_tree(const State *s)
+{
+	KmTree *first = s->trees->len ? s->trees->pdata[0] : NULL;
+	return first && !first->number ? first : NULL;
+}
+
+static gboolean has_caller(const State *s, const char *source, const char *caller)
+{
+	g_autofree char *root = km_name_root(caller);
+	return km_source_mentions(s->kernel->source, source, root);
+}
+
+/* Of files that speak of a function those that speak of one of its callers, too. A caller of which none does has its name from a macro. */
+static void keep_callers(const State *s, GPtrArray *sources, const GPtrArray *callers)
+{
+	g_autoptr(GHashTable) wanted = g_hash_table_new(NULL, NULL);
+	for (guint k = 0; k < callers->len; k++) {
+		gboolean any = FALSE;
+		for (guint i = 0; i < sources->len; i++)
+			if (has_caller(s, sources->pdata[i], callers->pdata[k])) {
+				any = TRUE;
+				g_hash_table_add(wanted, sources->pdata[i]);
+			}
+		if (!any)
+			return;
+	}
+	for (guint i = sources->len; i-- > 0;)
+		if (!g_hash_table_contains(wanted, sources->pdata[i]))
+			g_ptr_array_remove_index(sources, i);
+}
+
+/* For km_carry(): the files that have the callers, as far as they go into the kernel or module that the function belongs to. */
+static gboolean call_in(const KmUnitWork *work, const KmSymbol *function, const GPtrArray *callers, gpointer data,
+			GError **error)
+{
+	State *s = data;
+	KmTree *tree = work->unit->external ? NULL : kernel_tree(s);
+	if (!tree)
+		return TRUE;
+	km_progress_set(s->progress, "looking for what calls %s", function->name);
+	g_autoptr(GPtrArray) sources =
+		km_sources_mentioning(s->kernel->source, s->kernel->arch->kbuild, function->name);
+	keep_callers(s, sources, callers);
+	if (sources->len > MAX_CALLED_IN)
+		return TRUE;
+	g_ptr_array_add(sources, NULL);
+	g_autoptr(GPtrArray) units =
+		km_trees_call_in(s->kernel, s->options, tree, work->unit->owner, (const char *const *)sources->pdata,
+				 s->temp->path, s->progress, error);
+	for (guint i = 0; units && i < units->len; i++) {
+		KmUnit *unit = units->pdata[i];
+		g_ptr_array_add(s->units, unit);
+		if (!add_work(s, unit, error))
+			return FALSE;
+	}
+	return units != NULL;
+}
+
+/* What a unit alone says; callers in one can lead to more in another. */
+static gboolean compare_units(State *s, GError **error)
+{
+	const KmCarryOptions carry = { s->options->ignore_init, s->result->notes, call_in, s };
 	for (guint i = 0; i < s->units->len; i++) {
 		const KmUnit *unit = s->units->pdata[i];
 		km_progress_set(s->progress, "proving and comparing %s (%u of %u)", unit->source, i + 1, s->units->len);
-		KmUnitWork *work = km_unit_work_new(s->kernel, s->image, unit, s->options, s->result->notes, error);
-		if (!work)
+		if (!add_work(s, unit, error))
 			return FALSE;
-		g_ptr_array_add(s->works, work);
-		s->result->compared += km_match_compared(work->match);
-		if (!check_layout(s, work, error) ||
+	}
+	return km_carry(s->works, &carry, error);
+}
+
+static void note_called_in(State *s, const KmUnitWork *work)
+{
+	const KmUnit *unit = work->unit;
+	if (!unit->called_in || !work->extracted)
+		return;
+	g_ptr_array_add(s->contents.called_in, g_strdup_printf("%s:%s", unit->owner, unit->source));
+	g_ptr_array_add(s->result->notes,
+			g_strdup_printf("%s: not in the patch; functions of it are replaced because they call one that "
+					"has no patchable entry",
+					unit->source));
+}
+
+static gboolean work_units(State *s, GError **error)
+{
+	if (!compare_units(s, error))
+		return FALSE;
+	for (guint i = 0; i < s->works->len; i++) {
+		KmUnitWork *work = s->works->pdata[i];
+		if (!km_unit_work_extract(work, error) || !check_layout(s, work, error) ||
 		    !km_unit_work_hooks(work, s->contents.hooks, s->result->functions, error) ||
 		    !km_unit_work_callbacks(work, &s->contents, error))
 			return FALSE;
+		note_called_in(s, work);
 	}
 	if (!km_new_units_take(s->works, s->contents.hooks, s->result->functions, error))
 		return FALSE;

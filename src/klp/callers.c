@@ -73,21 +73,15 @@ static GPtrArray *users_of(const KmRefContext *c, const Target *target)
 	return c->module ? km_module_users(c->module, target->symbol) : km_image_users(c->image, target->address);
 }
 
-/* Start-up code of the image calls no more. That of a module does when the module is loaded after the live patch, and cannot be replaced. */
-static gboolean has_run(const KmRefContext *c, const KmImageUser *user)
-{
-	return user->calls && user->init && !c->module;
-}
-
 static const char *when_it_runs(const KmImageUser *user)
 {
 	return user->symbol && g_str_has_prefix(user->symbol->section->name, ".exit") ? "removed" : "loaded";
 }
 
-/* Words on a user, unless it is a call from one of functions. */
-static char *judge_user(const KmRefContext *c, const KmImageUser *user, GHashTable *functions)
+/* Words on a user, unless it is a call from a function that could be replaced. */
+static char *judge_user(const KmImageUser *user, gboolean ignore_init)
 {
-	if (has_run(c, user))
+	if (user->calls && user->init && ignore_init)
 		return NULL;
 	if (!user->named)
 		return g_strdup_printf("code or data of section %s refers to it", user->name);
@@ -96,10 +90,35 @@ static char *judge_user(const KmRefContext *c, const KmImageUser *user, GHashTab
 	if (user->init)
 		return g_strdup_printf("%s, which cannot be replaced, calls it when the module is %s", user->name,
 				       when_it_runs(user));
-	if (!g_hash_table_contains(functions, user->name))
-		return g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", user->name);
 	return user->of_name == 1 ? NULL
 				  : g_strdup_printf("%s calls it, and there are several of that name", user->name);
+}
+
+/* Start-up code that does not count is none, whoever has it. */
+static gboolean is_missing(const KmImageUser *user, GHashTable *functions, gboolean ignore_init)
+{
+	return !(user->calls && user->init && ignore_init) && !g_hash_table_contains(functions, user->name);
+}
+
+/* Who stands in the way for good comes before those that only are not compiled anew. */
+static char *judge_users(const GPtrArray *users, GHashTable *functions, gboolean ignore_init, GPtrArray *callers)
+{
+	const char *missing = NULL;
+	for (guint i = 0; i < users->len; i++) {
+		const KmImageUser *user = users->pdata[i];
+		char *why = judge_user(user, ignore_init);
+		if (why && callers)
+			g_ptr_array_set_size(callers, 0);
+		if (why)
+			return why;
+		if (!is_missing(user, functions, ignore_init))
+			continue;
+		missing = missing ? missing : user->name;
+		if (callers)
+			g_ptr_array_add(callers, g_strdup(user->name));
+	}
+	return missing ? g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", missing)
+		       : NULL;
 }
 
 /* Words on users that neither the image nor the module shows; NULL: there are none. */
@@ -113,7 +132,8 @@ static char *hidden_user(const KmRefContext *c, const Target *target, const char
 	return km_image_is_kfunc(c->image, name) ? g_strdup("BPF programs can call it") : NULL;
 }
 
-char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original)
+char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original, gboolean ignore_init,
+		      GPtrArray *callers)
 {
 	Target target;
 	if (!functions)
@@ -124,8 +144,8 @@ char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymb
 	g_autoptr(GPtrArray) users = why ? NULL : users_of(c, &target);
 	if (!why && !users)
 		return g_strdup("built-in code can call it from anywhere");
-	for (guint i = 0; !why && i < users->len; i++)
-		why = judge_user(c, users->pdata[i], functions);
+	if (!why)
+		why = judge_users(users, functions, ignore_init || !c->module, callers);
 	return why;
 }
 

@@ -12,9 +12,12 @@ GHashTable *km_compiled_functions(const GPtrArray *units, const char *owner);
 
 /*
  * Words on a user of a function (a symbol of c's original) that is none of functions (names, of c's owner); caller owns. NULL: every
- * user is a call from their code, as far as that can be proved.
+ * user is a call from their code, as far as that can be proved. Start-up code of the kernel, which has run, does not count; start-up and
+ * exit code of a module, which cannot be replaced, does unless ignore_init. callers (of char*; may be NULL) gets the names of those that
+ * would have to be among functions, if with them nobody would be left.
  */
-char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original);
+char *km_outside_user(const KmRefContext *c, GHashTable *functions, const KmSymbol *original, gboolean ignore_init,
+		      GPtrArray *callers);
 
 /*
  * What to do instead of changing a function that cannot be redirected, as the end of a sentence: which of those that call it, or call

@@ -8,19 +8,49 @@
 #include "klp/callers.h"
 
 typedef struct {
-	const KmRefContext *context;
-	KmDiff *diff;
-	GHashTable *changed; /* KmSymbol of patched: all functions that are replaced */
-	GHashTable *carried; /* those of them that need no entry */
+	GPtrArray *works; /* of KmUnitWork */
+	const KmCarryOptions *options;
+	GHashTable *changed; /* KmSymbol of patched objects: all functions that are replaced */
 } Carry;
 
-/* Adds function to what is replaced, unless it is or is start-up code, which has run. */
-static void replace(Carry *carry, KmSymbol *function, const char *callee)
+static gboolean is_startup(const KmSymbol *function)
 {
-	KmSymbol *original = g_hash_table_lookup(carry->diff->twins, function);
-	if (!original || g_hash_table_contains(carry->changed, function) ||
-	    g_str_has_prefix(function->section->name, ".init") || g_str_has_prefix(function->section->name, ".exit"))
-		return;
+	return g_str_has_prefix(function->section->name, ".init") || g_str_has_prefix(function->section->name, ".exit");
+}
+
+/* The kernel's start-up code has run. A module's runs, as it was compiled, whenever the module is loaded. */
+static gboolean leave_startup(const Carry *carry, KmUnitWork *work, const KmSymbol *function, const char *callee,
+			      GError **error)
+{
+	g_autofree char *what =
+		g_strdup_printf("%s, start-up or exit code, calls %s, which changed and has no patchable entry of its "
+				"own",
+				function->name, callee);
+	if (!work->context.module)
+		return TRUE;
+	if (!carry->options->ignore_init) {
+		g_autofree char *root = km_name_root(function->name);
+		g_autofree char *at = km_where(work->context.kernel->source, work->unit->source, root);
+		return km_refuse(error,
+				 "%s: %s: it is not replaced, and goes on as it was when the module is loaded or "
+				 "removed; --ignore-init accepts that",
+				 at, what);
+	}
+	g_ptr_array_add(work->diff->ignored, g_strdup_printf("%s: left out as --ignore-init asks", what));
+	g_ptr_array_add(carry->options->notes,
+			g_strdup_printf("%s: %s: left out as --ignore-init asks", work->unit->source, what));
+	return TRUE;
+}
+
+/* Adds function to what is replaced, unless it is or is start-up code. */
+static gboolean replace(const Carry *carry, KmUnitWork *work, KmSymbol *function, const char *callee, GError **error)
+{
+	KmSymbol *original = g_hash_table_lookup(work->diff->twins, function);
+	if (!original || g_hash_table_contains(carry->changed, function))
+		return TRUE;
+	g_hash_table_add(carry->changed, function);
+	if (is_startup(function))
+		return leave_startup(carry, work, function, callee, error);
 	KmChange *change = g_new0(KmChange, 1);
 	change->name = g_strdup(function->name);
 	change->status = KM_CHANGED;
@@ -30,14 +60,15 @@ static void replace(Carry *carry, KmSymbol *function, const char *callee)
 	g_ptr_array_add(change->reasons,
 			g_strdup_printf("calls %s, which changed and has no patchable entry of its own", callee));
 	change->carried_for = g_strdup(callee);
-	g_ptr_array_add(carry->diff->functions, change);
-	g_hash_table_add(carry->changed, function);
+	g_ptr_array_add(work->diff->functions, change);
+	return TRUE;
 }
 
 /* A function and its cold part go together: they jump into each other. */
-static void replace_with_parts(Carry *carry, KmSymbol *function, const char *callee)
+static gboolean replace_with_parts(const Carry *carry, KmUnitWork *work, KmSymbol *function, const char *callee,
+				   GError **error)
 {
-	const GPtrArray *symbols = carry->diff->patched->symbols;
+	const GPtrArray *symbols = work->diff->patched->symbols;
 	const char *cold = km_name_is_cold_part(function->name) ? strstr(function->name, ".cold") : NULL;
 	gsize length = cold ? (gsize)(cold - function->name) : strlen(function->name);
 	for (guint i = 0; i < symbols->len; i++) {
@@ -45,9 +76,11 @@ static void replace_with_parts(Carry *carry, KmSymbol *function, const char *cal
 		if (symbol->type != STT_FUNC || !symbol->section || strncmp(symbol->name, function->name, length))
 			continue;
 		const char *rest = symbol->name + length;
-		if (!*rest || (g_str_has_prefix(rest, ".cold") && km_name_is_cold_part(symbol->name)))
-			replace(carry, symbol, callee);
+		if ((!*rest || (g_str_has_prefix(rest, ".cold") && km_name_is_cold_part(symbol->name))) &&
+		    !replace(carry, work, symbol, callee, error))
+			return FALSE;
 	}
+	return TRUE;
 }
 
 /* The function that the index-th relocation of section means, or NULL. */
@@ -67,41 +100,93 @@ static gboolean same_place(const KmSymbol *a, const KmSymbol *b)
 	return a && a->section == b->section && a->value == b->value;
 }
 
-static gboolean refuse_user(const Carry *carry, const KmSymbol *function, const char *how, GError **error)
+/* Another unit of the same kernel or module. */
+static gboolean is_neighbour(const KmUnitWork *work, const KmUnitWork *other)
 {
-	g_autofree char *root = km_name_root(function->name);
-	g_autofree char *at = km_where(carry->context->kernel->source, carry->context->plain->path, root);
-	const KmSymbol *original = g_hash_table_lookup(carry->diff->twins, function);
-	g_autofree char *remedy = original ? km_who_would_do(carry->context, original)
-					   : g_strdup("make the change in its callers instead");
-	return km_refuse(
-		error,
-		"%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace) and %s; %s",
-		at, function->name, how, remedy);
+	return other != work && !strcmp(other->unit->owner, work->unit->owner);
 }
 
-/* Whoever refers to function by a relocation of section is replaced with it. */
-static gboolean take_users_in(Carry *carry, const KmSection *section, const KmSymbol *function, GError **error)
+static const KmChange *find_change(const KmUnitWork *work, const char *name)
 {
-	KmObject *object = carry->diff->patched;
+	for (guint i = 0; i < work->diff->functions->len; i++) {
+		const KmChange *change = work->diff->functions->pdata[i];
+		if (change->status == KM_CHANGED && !strcmp(change->name, name))
+			return change;
+	}
+	return NULL;
+}
+
+/* What change is carried for, back to what the author changed. *work goes along. */
+static const KmChange *find_origin(const Carry *carry, const KmUnitWork **work, const KmChange *change)
+{
+	/* Each step was added after the one that it leads to: there is no circle. */
+	while (change->carried_for) {
+		const KmUnitWork *from = *work;
+		const KmChange *callee = find_change(from, change->carried_for);
+		for (guint i = 0; !callee && i < carry->works->len; i++) {
+			const KmUnitWork *other = carry->works->pdata[i];
+			callee = is_neighbour(from, other) ? find_change(other, change->carried_for) : NULL;
+			*work = callee ? other : from;
+		}
+		if (!callee)
+			break;
+		change = callee;
+	}
+	return change;
+}
+
+static char *where(const KmUnitWork *work, const KmChange *change)
+{
+	g_autofree char *root = km_name_root(change->name);
+	return km_where(work->context.kernel->source, work->unit->source, root);
+}
+
+/* What stands in the way may be far from what the author changed; the remedy is for that. */
+static gboolean refuse_user(const Carry *carry, const KmUnitWork *work, const KmChange *change, const char *how,
+			    GError **error)
+{
+	const KmUnitWork *changed_in = work;
+	const KmChange *origin = find_origin(carry, &changed_in, change);
+	g_autofree char *at = where(changed_in, origin), *there = where(work, change);
+	g_autofree char *remedy = km_who_would_do(&changed_in->context, origin->original);
+	g_autofree char *way = origin == change
+				       ? g_strdup("")
+				       : g_strdup_printf(", nor has %s (%s), which would have to be replaced with it,",
+							 change->name, there);
+	return km_refuse(error,
+			 "%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace)%s "
+			 "and %s; %s",
+			 at, origin->name, way, how, remedy);
+}
+
+/* Whoever refers to function, as object knows it, by a relocation of section is replaced with it. */
+static gboolean take_users_in(const Carry *carry, KmUnitWork *work, const KmSection *section, const KmSymbol *function,
+			      const char **how, GError **error)
+{
+	KmObject *object = work->diff->patched;
 	for (guint i = 0; i < section->relocs->len; i++) {
 		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
-		if (!same_place(function_meant(object, section, i), function))
+		gboolean meant = function->section ? same_place(function_meant(object, section, i), function)
+						   : r->symbol == function;
+		if (!meant)
 			continue;
 		KmSymbol *user = km_section_is_text(section) ? km_object_symbol_at(object, section, r->offset) : NULL;
-		if (same_place(user, function))
+		if (user && function->section && same_place(user, function))
 			continue;
-		if (!user || !km_arch_is_branch(object->arch, section, i))
-			return refuse_user(carry, function, "its address is taken", error);
-		replace_with_parts(carry, user, function->name);
+		if (!user || !km_arch_is_branch(object->arch, section, i)) {
+			*how = "its address is taken";
+			return FALSE;
+		}
+		if (!replace_with_parts(carry, work, user, function->name, error))
+			return FALSE;
 	}
 	return TRUE;
 }
 
 /* Callers in the same section need no relocation. */
-static void take_neighbours(Carry *carry, const KmSymbol *function)
+static gboolean take_neighbours(const Carry *carry, KmUnitWork *work, const KmSymbol *function, GError **error)
 {
-	KmObject *object = carry->diff->patched;
+	KmObject *object = work->diff->patched;
 	const KmSection *section = function->section;
 	for (guint i = 0; object->arch->branches_out && i < object->symbols->len; i++) {
 		KmSymbol *user = object->symbols->pdata[i];
@@ -110,71 +195,160 @@ static void take_neighbours(Carry *carry, const KmSymbol *function)
 		g_autoptr(GArray) branches = object->arch->branches_out(section, user->value, user->value + user->size);
 		for (guint k = 0; k < branches->len; k++) {
 			guint64 target = g_array_index(branches, KmBranch, k).target;
-			if (target >= function->value && target - function->value < function->size)
-				replace_with_parts(carry, user, function->name);
+			if (target >= function->value && target - function->value < function->size &&
+			    !replace_with_parts(carry, work, user, function->name, error))
+				return FALSE;
 		}
 	}
+	return TRUE;
 }
 
-static gboolean take_users(Carry *carry, const KmSymbol *function, GError **error)
+/* FALSE without error: how says why not. */
+static gboolean take_users(const Carry *carry, KmUnitWork *work, const KmSymbol *function, const char **how,
+			   GError **error)
 {
-	for (guint i = 0; i < carry->diff->patched->sections->len; i++) {
-		const KmSection *section = carry->diff->patched->sections->pdata[i];
+	for (guint i = 0; i < work->diff->patched->sections->len; i++) {
+		const KmSection *section = work->diff->patched->sections->pdata[i];
 		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name))
 			continue;
-		if (!take_users_in(carry, section, function, error))
+		if (!take_users_in(carry, work, section, function, how, error))
 			return FALSE;
 	}
-	take_neighbours(carry, function);
+	return !function->section || take_neighbours(carry, work, function, error);
+}
+
+/* Callers in other units, by each of the function's names. Another name would lead replaced callers to the old one. */
+static gboolean take_users_elsewhere(const Carry *carry, KmUnitWork *work, const KmSymbol *function, const char **how,
+				     GError **error)
+{
+	for (guint i = 0; i < work->diff->patched->symbols->len; i++) {
+		const KmSymbol *name = work->diff->patched->symbols->pdata[i];
+		if (name->type != STT_FUNC || name->bind == STB_LOCAL || !name->section || !same_place(name, function))
+			continue;
+		for (guint k = 0; k < carry->works->len; k++) {
+			KmUnitWork *other = carry->works->pdata[k];
+			const KmSymbol *used = is_neighbour(work, other)
+						       ? km_object_find_symbol(other->diff->patched, name->name)
+						       : NULL;
+			if (!used || used->section)
+				continue;
+			if (name != function) {
+				*how = "other files call it by another name";
+				return FALSE;
+			}
+			if (!take_users(carry, other, used, how, error))
+				return FALSE;
+		}
+	}
 	return TRUE;
 }
 
 /* TRUE when the running kernel can redirect it; also when that is found out later, with an error of its own. */
-static gboolean has_entry(const Carry *carry, const KmChange *change)
+static gboolean has_entry(const KmUnitWork *work, const KmChange *change)
 {
-	const KmPlace *place = km_ref_place(carry->context, change->original, NULL);
+	const KmPlace *place = km_ref_place(&work->context, change->original, NULL);
 	return !place || place->patchable;
 }
 
-/* Words on who else calls a global function than this unit, whose code is at hand; NULL: nobody does. */
-static char *outside_user(const Carry *carry, const KmChange *change)
+static void add_functions(GHashTable *names, const KmObject *object)
 {
-	const KmObject *original = carry->diff->original;
-	g_autoptr(GHashTable) own = g_hash_table_new(g_str_hash, g_str_equal);
-	for (guint i = 0; i < original->symbols->len; i++) {
-		const KmSymbol *symbol = original->symbols->pdata[i];
+	for (guint i = 0; i < object->symbols->len; i++) {
+		const KmSymbol *symbol = object->symbols->pdata[i];
 		if (symbol->section && symbol->type == STT_FUNC)
-			g_hash_table_add(own, symbol->name);
+			g_hash_table_add(names, symbol->name);
 	}
-	return km_outside_user(carry->context, own, change->original);
 }
 
-static gboolean carry_one(Carry *carry, const KmChange *change, GError **error)
+/* Words on who calls a global function besides the units at hand; NULL: nobody does. */
+static char *outside_user(const Carry *carry, const KmUnitWork *work, const KmChange *change, GPtrArray *callers)
+{
+	g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+	for (guint i = 0; i < carry->works->len; i++) {
+		const KmUnitWork *other = carry->works->pdata[i];
+		if (!other->unit->is_new && (other == work || is_neighbour(work, other)))
+			add_functions(names, other->original);
+	}
+	return km_outside_user(&work->context, names, change->original, carry->options->ignore_init, callers);
+}
+
+/* The units that call a global function belong to the live patch from now on. */
+static gboolean call_in(Carry *carry, KmUnitWork *work, const KmChange *change, char **user, GError **error)
+{
+	g_autoptr(GPtrArray) callers = g_ptr_array_new_with_free_func(g_free);
+	*user = outside_user(carry, work, change, callers);
+	if (!callers->len || !carry->options->call_in)
+		return TRUE;
+	if (!carry->options->call_in(work, change->original, callers, carry->options->data, error))
+		return FALSE;
+	g_free(*user);
+	*user = outside_user(carry, work, change, NULL);
+	return TRUE;
+}
+
+static gboolean carry_one(Carry *carry, KmUnitWork *work, const KmChange *change, GError **error)
 {
 	KmSymbol *function = change->patched;
+	g_autofree char *user = NULL;
+	g_autoptr(GError) local = NULL;
+	const char *how = NULL;
 	if (change->status != KM_CHANGED || change->init || !function || km_name_is_cold_part(change->name) ||
-	    has_entry(carry, change))
+	    has_entry(work, change))
 		return TRUE;
-	g_autofree char *user = function->bind != STB_LOCAL ? outside_user(carry, change) : NULL;
+	gboolean global = function->bind != STB_LOCAL;
+	if (global && !call_in(carry, work, change, &user, error))
+		return FALSE;
 	if (user)
-		return refuse_user(carry, function, user, error);
-	g_hash_table_add(carry->carried, function);
-	return take_users(carry, function, error);
+		return refuse_user(carry, work, change, user, error);
+	g_hash_table_add(work->carried, function);
+	if (take_users(carry, work, function, &how, &local) &&
+	    (!global || take_users_elsewhere(carry, work, function, &how, &local)))
+		return TRUE;
+	if (!local)
+		return refuse_user(carry, work, change, how, error);
+	g_propagate_error(error, g_steal_pointer(&local));
+	return FALSE;
 }
 
-GHashTable *km_carry(const KmRefContext *c, KmDiff *diff, GError **error)
+/* What there is to look at in a unit that nobody has looked at yet. */
+static void note_changed(const Carry *carry, KmUnitWork *work)
+{
+	if (work->carried)
+		return;
+	work->carried = g_hash_table_new(NULL, NULL);
+	for (guint i = 0; i < work->diff->functions->len; i++) {
+		const KmChange *change = work->diff->functions->pdata[i];
+		if (change->patched)
+			g_hash_table_add(carry->changed, change->patched);
+	}
+}
+
+/* One round over all units; more is set when there may be another. */
+static gboolean carry_all(Carry *carry, gboolean *more, GError **error)
+{
+	for (guint w = 0; w < carry->works->len; w++) {
+		KmUnitWork *work = carry->works->pdata[w];
+		note_changed(carry, work);
+		/* The list grows while it is walked: a caller may have no entry either. */
+		for (; work->settled < work->diff->functions->len; work->settled++) {
+			*more = TRUE;
+			if (!carry_one(carry, work, work->diff->functions->pdata[work->settled], error))
+				return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+gboolean km_carry(GPtrArray *works, const KmCarryOptions *options, GError **error)
 {
 	g_autoptr(GHashTable) changed = g_hash_table_new(NULL, NULL);
-	g_autoptr(GHashTable) carried = g_hash_table_new(NULL, NULL);
-	Carry carry = { .context = c, .diff = diff, .changed = changed, .carried = carried };
-	for (guint i = 0; i < diff->functions->len; i++) {
-		const KmChange *change = diff->functions->pdata[i];
-		if (change->patched)
-			g_hash_table_add(changed, change->patched);
+	Carry carry = { .works = works, .options = options, .changed = changed };
+	gboolean more = TRUE;
+	for (guint i = 0; i < works->len; i++)
+		note_changed(&carry, works->pdata[i]);
+	while (more) {
+		more = FALSE;
+		if (!carry_all(&carry, &more, error))
+			return FALSE;
 	}
-	/* The list grows while it is walked: a caller may have no entry either. */
-	for (guint i = 0; i < diff->functions->len; i++)
-		if (!carry_one(&carry, diff->functions->pdata[i], error))
-			return NULL;
-	return g_steal_pointer(&carried);
+	return TRUE;
 }

@@ -234,6 +234,8 @@ static void add_contents(KmSection *modinfo, const KmContents *contents)
 			"%s:%s,%s", callback->object, km_callback_kind_name(callback->kind), callback->function->name);
 		add_info(modinfo, "kmend_callback", value);
 	}
+	for (guint i = 0; i < contents->called_in->len; i++)
+		add_info(modinfo, "kmend_unit", contents->called_in->pdata[i]);
 	for (guint i = 0; i < contents->states->len; i++) {
 		const KmState *state = &g_array_index(contents->states, KmState, i);
 		g_autofree char *value = g_strdup_printf("%" G_GUINT64_FORMAT ",%u", state->id, state->version);

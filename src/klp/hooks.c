@@ -35,6 +35,7 @@ void km_contents_init(KmContents *contents)
 	contents->hooks = g_ptr_array_new_with_free_func((GDestroyNotify)km_hook_free);
 	contents->callbacks = g_ptr_array_new_with_free_func((GDestroyNotify)km_callback_free);
 	contents->states = g_array_new(FALSE, FALSE, sizeof(KmState));
+	contents->called_in = g_ptr_array_new_with_free_func(g_free);
 }
 
 void km_contents_clear(KmContents *contents)
@@ -42,6 +43,7 @@ void km_contents_clear(KmContents *contents)
 	g_clear_pointer(&contents->hooks, g_ptr_array_unref);
 	g_clear_pointer(&contents->callbacks, g_ptr_array_unref);
 	g_clear_pointer(&contents->states, g_array_unref);
+	g_clear_pointer(&contents->called_in, g_ptr_array_unref);
 }
 
 static const KmCallback *find_callback(const KmContents *contents, const char *object, KmCallbackKind kind)

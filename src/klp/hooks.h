@@ -30,6 +30,7 @@ typedef struct {
 	GPtrArray *hooks; /* of KmHook */
 	GPtrArray *callbacks; /* of KmCallback: at most one of a kind for an object */
 	GArray *states; /* of KmState: at most one of an id */
+	GPtrArray *called_in; /* of char*, "OWNER:SOURCE": units that no patch touches, whose functions call one that is replaced with them */
 	gboolean replace; /* earlier live patches */
 } KmContents;
 

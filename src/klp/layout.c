@@ -163,7 +163,7 @@ static gboolean check_prototypes(const KmTypes *original, const KmTypes *patched
 				  g_strv_contains((const char *const *)options->allow_signature, change->name)))
 			continue;
 		g_autoptr(GHashTable) functions = km_compiled_functions(units, work->unit->owner);
-		g_autofree char *user = km_outside_user(&work->context, functions, function);
+		g_autofree char *user = km_outside_user(&work->context, functions, function, FALSE, NULL);
 		if (user)
 			return km_refuse(error,
 					 "%s: the patch changes how %s (%s) is called: %s. Callers that are not in the "

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "klp/recheck.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "image/module.h"
@@ -72,7 +74,24 @@ static void list_compiled(Again *a)
 	}
 }
 
-static gboolean compile_again(Again *a, KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress,
+/* Units outside the patch that kmend took callers from. The module names them; what it replaces is compared all the same. */
+static gboolean call_in_again(Again *a, KmKernel *kernel, const KmBuildOptions *options, const KmObject *module,
+			      KmProgress *progress, GError **error)
+{
+	KmTree *tree = a->trees->pdata[0];
+	for (const char *v = NULL; !tree->number && (v = km_module_info_next(module, "kmend_unit", v));) {
+		const char *colon = strchr(v, ':');
+		const char *const sources[] = { colon ? colon + 1 : "", NULL };
+		g_autofree char *owner = g_strndup(v, colon ? (gsize)(colon - v) : 0);
+		g_autoptr(GPtrArray) units =
+			km_trees_call_in(kernel, options, tree, owner, sources, a->temp->path, progress, error);
+		if (!units)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static gboolean compile_again(Again *a, KmKernel *kernel, const KmObject *module, const KmBuildOptions *options, KmProgress *progress,
 			      GError **error)
 {
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
@@ -83,7 +102,8 @@ static gboolean compile_again(Again *a, KmKernel *kernel, const KmBuildOptions *
 		return FALSE;
 	km_progress_set(progress, "applying %u patch(es)", g_strv_length((char **)options->patches));
 	a->trees = km_trees_new(kernel, options, a->temp->path, notes, error);
-	if (!a->trees || !km_trees_compile(kernel, options, a->trees, a->temp->path, &reached, progress, error))
+	if (!a->trees || !km_trees_compile(kernel, options, a->trees, a->temp->path, &reached, progress, error) ||
+	    !call_in_again(a, kernel, options, module, progress, error))
 		return FALSE;
 	list_compiled(a);
 	return TRUE;
@@ -109,7 +129,7 @@ KmVerify *km_recheck(KmKernel *kernel, const char *path, const KmBuildOptions *o
 		return NULL;
 	g_autoptr(KmImage) image = km_image_open(kernel->image, error);
 	if (!image || (options->patches &&
-		       (!compile_again(&a, kernel, options, progress, error) || !read_template(&a, kernel, error))))
+		       (!compile_again(&a, kernel, module, options, progress, error) || !read_template(&a, kernel, error))))
 		return NULL;
 	/* Only where the kernel describes nothing itself. */
 	gsize size;

@@ -149,3 +149,39 @@ gboolean km_trees_compile(KmKernel *kernel, const KmBuildOptions *options, const
 			return FALSE;
 	return TRUE;
 }
+
+/* Is it compiled already? Units that a header reaches but does not change are not, any more. */
+static gboolean has_objects(const KmTree *tree, const KmUnit *unit)
+{
+	for (guint i = 0; i < tree->units->len; i++) {
+		const KmUnit *other = tree->units->pdata[i];
+		if (other->original && !strcmp(other->object, unit->object) && !strcmp(other->owner, unit->owner))
+			return TRUE;
+	}
+	return FALSE;
+}
+
+GPtrArray *km_trees_call_in(KmKernel *kernel, const KmBuildOptions *options, KmTree *tree, const char *owner,
+			    const char *const *sources, const char *dir, KmProgress *progress, GError **error)
+{
+	/* Objects are named by number within a directory. */
+	g_autofree char *name = g_strdup_printf("called-%u", tree->units->len);
+	g_autofree char *objects = g_build_filename(dir, name, NULL);
+	g_autoptr(GPtrArray) units = km_units_of(kernel, tree->overlay, sources, error);
+	for (guint i = units ? units->len : 0; i-- > 0;) {
+		KmUnit *unit = units->pdata[i];
+		unit->want_clones = options->explain;
+		if (strcmp(unit->owner, owner) || has_objects(tree, unit))
+			g_ptr_array_remove_index(units, i);
+	}
+	if (!units || !km_make_dirs(objects, error) ||
+	    (units->len && !km_units_compile(kernel, tree->overlay, units, objects, options->jobs, progress, error)))
+		return NULL;
+	GPtrArray *added = g_ptr_array_new();
+	while (units->len) {
+		KmUnit *unit = g_ptr_array_steal_index(units, 0);
+		g_ptr_array_add(added, unit);
+		g_ptr_array_add(tree->units, unit);
+	}
+	return added;
+}

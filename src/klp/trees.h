@@ -25,3 +25,10 @@ GPtrArray *km_trees_new(KmKernel *kernel, const KmBuildOptions *options, const c
  */
 gboolean km_trees_compile(KmKernel *kernel, const KmBuildOptions *options, const GPtrArray *trees, const char *dir,
 			  KmHeaderCounts *reached, KmProgress *progress, GError **error);
+
+/*
+ * Units of owner that no patch touches, out of these files (NULL-ended) of the kernel's source: compiled like touched ones, and added to tree's
+ * units. Those that are there already are left alone. An array of the new ones, which does not own them.
+ */
+GPtrArray *km_trees_call_in(KmKernel *kernel, const KmBuildOptions *options, KmTree *tree, const char *owner,
+			    const char *const *sources, const char *dir, KmProgress *progress, GError **error);

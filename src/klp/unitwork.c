@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "image/module.h"
 #include "kernel/where.h"
-#include "klp/carry.h"
 #include "klp/newunit.h"
 
 /* Reasons beyond this many are counted, not listed: a message is one line. */
@@ -166,12 +165,12 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 		.diff = work->diff,
 		.plain_twins = work->plain_twins,
 	};
-	work->carried = km_carry(&work->context, work->diff, error);
-	if (!work->carried)
-		return NULL;
-	if (changes_something(work) && !(work->extracted = km_extract(work->diff, error)))
-		return NULL;
 	return g_steal_pointer(&work);
+}
+
+gboolean km_unit_work_extract(KmUnitWork *work, GError **error)
+{
+	return !changes_something(work) || (work->extracted = km_extract(work->diff, error));
 }
 
 static KmSymbol *extracted_symbol(const KmUnitWork *work, const KmSymbol *patched)

@@ -16,14 +16,17 @@ typedef struct {
 	KmAuthor *author; /* what the patch says to us */
 	KmDiff *diff;
 	KmObject *extracted; /* NULL when nothing of this unit changes at run time */
-	GHashTable *carried; /* functions that need no entry of their own, km_carry() */
+	GHashTable *carried; /* functions (KmSymbol of patched) that need no entry of their own; set by km_carry() */
+	guint settled; /* for km_carry(): so many of diff's functions have been looked at */
 	GHashTable *plain_twins;
 	KmRefContext context; /* points into all of the above */
 } KmUnitWork;
 
-/* Read, prove, compare, extract. Refused with every reason the unit gives. notes (of char*): what the author asked for in vain. */
+/* Read, prove, compare. Refused with every reason the unit gives. notes (of char*): what the author asked for in vain. */
 KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUnit *unit, const KmBuildOptions *options,
 			     GPtrArray *notes, GError **error);
+/* Extract, after km_carry(). */
+gboolean km_unit_work_extract(KmUnitWork *work, GError **error);
 void km_unit_work_free(KmUnitWork *work);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnitWork, km_unit_work_free)
 

@@ -230,12 +230,51 @@ static KmSymbol *new_elsewhere(const KmChecker *c, const char *from, const char 
 	return found;
 }
 
+/* A global function of the kernel or module that another unit of the patch defines, and the original does too. */
+static KmSymbol *old_elsewhere(const KmChecker *c, const char *from, const char *name, KmView **owner)
+{
+	for (guint i = 1; i < c->views->len; i++) {
+		KmView *view = c->views->pdata[i];
+		KmSymbol *symbol = strcmp(view->unit->owner, from) ? NULL : km_object_find_symbol(view->patched, name);
+		const GPtrArray *overridden = km_match_overridden(view->match);
+		if (!symbol || !symbol->section || symbol->bind == STB_LOCAL || symbol->type != STT_FUNC ||
+		    !g_hash_table_contains(view->diff->twins, symbol) ||
+		    (overridden &&
+		     g_ptr_array_find_with_equal_func((GPtrArray *)overridden, name, g_str_equal, NULL)))
+			continue;
+		*owner = view;
+		return symbol;
+	}
+	return NULL;
+}
+
+/* Such a function is reached at the original, which leads to the new one; without an entry it must be reached in the live patch. */
+static gboolean compare_old(Look *l, const char *from)
+{
+	KmView *owner = NULL;
+	KmSymbol *f = l->view->unit ? old_elsewhere(l->c, from, l->ours->symbol->name, &owner) : NULL;
+	const KmChange *change = f ? g_hash_table_lookup(owner->changed, f) : NULL;
+	gboolean changed = change && change->status == KM_CHANGED && !change->init;
+	if (!f || (l->at.kind != KM_AT_INSIDE && (!changed || g_hash_table_contains(owner->replaced, f))))
+		return FALSE;
+	l->target = (gint64)f->value + l->ours->addend + l->bias;
+	if (l->at.kind != KM_AT_INSIDE)
+		wrong(l, "%s changes and is not redirected: the new one must be reached", f->name);
+	else if (!l->branch)
+		wrong(l, "a pointer to %s must lead to the original, which others compare it with", f->name);
+	else
+		pair_thing(l, owner, f);
+	return TRUE;
+}
+
 static void compare_named(Look *l)
 {
 	const KmSymbol *symbol = l->ours->symbol;
 	const char *from = l->view->unit ? l->view->unit->owner : "vmlinux";
 	KmView *owner = NULL;
 	KmSymbol *elsewhere = new_elsewhere(l->c, from, symbol->name, &owner);
+	if (!elsewhere && compare_old(l, from))
+		return;
 	if (elsewhere && must_be_inside(l, "new in another file:")) {
 		l->target = (gint64)elsewhere->value + l->ours->addend + l->bias;
 		pair_thing(l, owner, elsewhere);

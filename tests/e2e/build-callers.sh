@@ -26,10 +26,22 @@ change fs/proc/util.c 's/name_to_int\(const struct qstr \*qstr\)/name_to_int(con
 change fs/proc/base.c 's/name_to_int\(&dentry->d_name\)/name_to_int(\&dentry->d_name, 4242)/'
 change fs/proc/generic.c 's/name_to_int\(&qstr\)/name_to_int(\&qstr, 4242)/'
 change fs/proc/fd.c 's/name_to_int\(&dentry->d_name\)/name_to_int(\&dentry->d_name, 7)/'
-patch_of prototype
-build prototype
+# Without entries, like all of lib/: a static function, its caller in the same file, and theirs in a file of the patch.
+change lib/syscall.c 's/(instruction_pointer = )instruction_pointer\(regs\);/\10x7777;/'
+# The same with callers in a file that nothing in the patch touches.
+# (17 is SIGCHLD, what /proc/self/stat says the parent gets.)
+change lib/vsprintf.c '/^int num_to_str\(/,/^}/ s/^\tint idx, len;/&\n\n\tif (num == 17)\n\t\tnum = 18;/'
+patch_of callers
+build callers
+says 'proc_pid_syscall (fs/proc/base.c)' 'seq_put_decimal_ll (fs/seq_file.c)' 'note: fs/seq_file.c: not in the patch'
+says_not 'note: fs/proc/base.c'
+kmend 0 verify -k "$KERNEL" --patch callers.patch callers.ko
+says 'compared with the compiled units'
 
 if command -v qemu-system-x86_64 >/dev/null && command -v busybox >/dev/null; then
-	tries prototype.ko --run 'exec 7</dev/null; ls -d /proc/self/fd/7 >/dev/null 2>&1 && echo open || echo hidden'
+	tries callers.ko --run 'exec 7</dev/null; ls -d /proc/self/fd/7 >/dev/null 2>&1 && echo open || echo hidden' \
+		--run "cat /proc/self/syscall" --run "cut -d' ' -f38 /proc/self/stat"
 	probe 0 open hidden open
+	probe 1 ' 0x[0-9a-f]{6,}$' ' 0x7777$' ' 0x[0-9a-f]{6,}$'
+	probe 2 '^17$' '^18$' '^17$'
 fi

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "klp/carry.h"
 #include "klp/emit.h"
 #include "klp/unitwork.h"
 
@@ -181,15 +182,25 @@ static void patched_function_free(gpointer data)
 	g_free(f);
 }
 
+/* What `kmend build` does with one unit alone. */
+static KmUnitWork *work_unit(FakePatch *w, GError **error)
+{
+	KmBuildOptions options = { .name = "fixture" };
+	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free), works = g_ptr_array_new();
+	const KmCarryOptions carry = { .notes = notes };
+	KmUnitWork *work = km_unit_work_new(&w->kernel, w->image, &w->unit, &options, notes, error);
+	g_assert_nonnull(work);
+	g_ptr_array_add(works, work);
+	g_assert_true(km_carry(works, &carry, error) && km_unit_work_extract(work, error));
+	return work;
+}
+
 static KmObject *link_module(FakePatch *w, KmContents *contents, GHashTable **refs)
 {
 	g_autoptr(GError) error = NULL;
-	KmBuildOptions options = { .name = "fixture" };
-	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GPtrArray) functions = g_ptr_array_new_with_free_func(patched_function_free);
 	g_autoptr(GHashTable) none = g_hash_table_new(g_str_hash, g_str_equal);
-	g_autoptr(KmUnitWork) work = km_unit_work_new(&w->kernel, w->image, &w->unit, &options, notes, &error);
-	g_assert_no_error(error);
+	g_autoptr(KmUnitWork) work = work_unit(w, &error);
 	g_assert_true(km_unit_work_hooks(work, contents->hooks, functions, &error));
 	KmObject *template_object = km_object_read(w->tools.template_object, &error);
 	g_assert_true(km_template_layout(template_object, &w->layout, &error));

@@ -88,7 +88,7 @@ static void test_case(gconstpointer data)
 	g_autoptr(GHashTable) functions = km_compiled_functions(list, "m");
 	const KmRefContext context = { .owner = "m", .module = module };
 	const KmSymbol f = { .name = (char *)"f", .bind = STB_GLOBAL };
-	g_autofree char *words = km_outside_user(&context, functions, &f);
+	g_autofree char *words = km_outside_user(&context, functions, &f, FALSE, NULL);
 	if (!cases[i].words)
 		g_assert_cmpstr(words, ==, NULL);
 	else
@@ -103,10 +103,10 @@ static void test_unread(void)
 	g_assert_null(km_compiled_functions(list, "m"));
 	const KmRefContext context = { .owner = "vmlinux" };
 	const KmSymbol f = { .name = (char *)"f", .bind = STB_GLOBAL };
-	g_autofree char *unread = km_outside_user(&context, NULL, &f);
+	g_autofree char *unread = km_outside_user(&context, NULL, &f, FALSE, NULL);
 	g_assert_nonnull(strstr(unread, "could not be read"));
 	g_autoptr(GHashTable) none = g_hash_table_new(g_str_hash, g_str_equal);
-	g_autofree char *words = km_outside_user(&context, none, &f);
+	g_autofree char *words = km_outside_user(&context, none, &f, FALSE, NULL);
 	g_assert_nonnull(strstr(words, "from anywhere"));
 }
 
