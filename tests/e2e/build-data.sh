@@ -106,15 +106,26 @@ change drivers/block/zram/zram_drv.c '/^#include "zram_drv.h"/r kinds.c'
 change drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show\(/,/^}/ s/^\treturn s.*/\treturn kd_text(buf);/'
 # A message that is given once goes, with the variable that remembers it; the kernel's own stays as it is.
 change fs/proc/base.c '/^static int __set_oom_adj\(/,/^}/ { /^\t\tpr_warn_once\(/,/\);/d; }'
+# Another text of such a message: the kernel's own variable goes on remembering. And a static variable that goes, with its users.
+change fs/namespace.c 's/"WARNING: The mand mount option/"NOTE: The patched mand mount option/'
+change fs/namespace.c '/^static u64 event;/d; /^\tevent\+\+;/d; s/ns->event = \+\+event;/ns->event++;/; s/ && ns->event != event\)/)/; s/ns->event = event;/ns->event++;/'
+# A read-only table of a module.
+change net/8021q/vlanproc.c 's/"VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD"/"PATCHED"/'
 patch_of data
 build data
-says 'vmlinux: loadavg_proc_show' 'zram: initstate_show'
+says 'vmlinux: loadavg_proc_show' 'zram: initstate_show' 'vmlinux: path_mount' \
+	'8021q: vlan_seq_show (net/8021q/vlanproc.c): uses table vlan_name_type_str'
 
 cat >probe.sh <<'END'
 mount -t debugfs none /sys/kernel/debug 2>/dev/null
-[ ! -e /tmp/again ] || echo 0 >/proc/self/oom_adj
+mkdir -p /mnt
+for i in 1 2; do
+	[ ! -e /tmp/again ] || echo 0 >/proc/self/oom_adj
+	[ ! -e /tmp/again ] || { mount -t tmpfs -o mand none /mnt && umount /mnt; }
+done
 : >/tmp/again
-echo "said $(dmesg | grep -c 'oom_adj is deprecated')"
+echo "said $(dmesg | grep -c 'oom_adj is deprecated') $(dmesg | grep -c 'The patched mand') $(dmesg | grep -c 'The mand')"
+grep -o 'Name-Type: .*' /proc/net/vlan/config
 cat /proc/loadavg
 cat /proc/loadavg >/dev/null
 cat /sys/block/zram0/initstate
@@ -125,10 +136,10 @@ cat /proc/loadavg >/dev/null
 echo "debug $(dmesg | grep -c 'kmend: debugging')"
 END
 seen='locks 1 1 list 1\ncpu 7 21\nkeys 01 10\ncalls 21 40\nlocal 4 abc\n1azero610a 2bone106two \n'
-tries data.ko --load zram --file probe.sh --run 'sh /probe.sh'
-probe 0 '\Asaid 0\n[0-9. /]+\n0\nonce 0 limited 0\n0\ndebug 0\n\Z' \
-	'\Asaid 0\n[0-9. /]+\n'"$seen$seen"'once 2 limited [23]\n2\ndebug 1\n\Z' \
-	'\Asaid 1\n[0-9. /]+\n0\n'
+tries data.ko --load zram --load 8021q --file probe.sh --run 'sh /probe.sh'
+probe 0 '\Asaid 0 0 0\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n[0-9. /]+\n0\nonce 0 limited 0\n0\ndebug 0\n\Z' \
+	'\Asaid 0 1 0\nName-Type: PATCHED\n[0-9. /]+\n'"$seen$seen"'once 2 limited [23]\n2\ndebug 1\n\Z' \
+	'\Asaid 1 1 0\nName-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD\n[0-9. /]+\n0\n'
 
 change fs/proc/loadavg.c '/^#include "internal.h"/a #include <linux/tracepoint.h>\nDECLARE_TRACE(kd_new, TP_PROTO(int x), TP_ARGS(x));\nDEFINE_TRACE(kd_new, TP_PROTO(int x), TP_ARGS(x));'
 change fs/proc/loadavg.c '/^static int loadavg_proc_show/,/^}/ s/^\treturn 0;/\ttrace_kd_new(1);\n&/'
