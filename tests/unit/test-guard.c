@@ -33,6 +33,14 @@ static void tell(void)
 		_exit(99);
 }
 
+/* Whoever started the test may have had some ignored. */
+static void reset_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++)
+		signal(numbers[i], SIG_DFL);
+}
+
 /* Guard work in a process of its own: its status, and what it wrote. */
 static int run(int (*work)(gpointer), int number, char *out, size_t room)
 {
@@ -40,6 +48,7 @@ static int run(int (*work)(gpointer), int number, char *out, size_t room)
 	g_assert_cmpint(pipe(ends), ==, 0);
 	pid_t pid = fork();
 	if (pid == 0) {
+		reset_signals();
 		dup2(ends[1], STDOUT_FILENO);
 		close(ends[0]);
 		close(ends[1]);
