@@ -274,7 +274,8 @@ static guint64 call(Search *s, Walk *walk, const Insn *insn, gboolean tail)
 	else if (handed && !name)
 		escapes(s, walk, insn, "passes its address to a function called through a pointer");
 	else if (handed && !keeps_nothing(name, s->nested))
-		escapes(s, walk, insn, "passes its address to %s, which may keep it", name);
+		escapes(s, walk, insn,
+			"passes its address to %s, a function of another file, which may keep it or return it", name);
 	return after;
 }
 

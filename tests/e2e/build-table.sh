@@ -59,7 +59,7 @@ kmend 3 build -k "$KERNEL" --allow-table proc_fs_parameters -o held.ko held.patc
 change arch/x86/pci/fixup.c '/^static const struct dmi_system_id toshiba_ohci1394_dmi_table\[\]/,/^}/ s/"TOSHIBA"/"PATCHED"/'
 patch_of handed
 refuses handed
-says toshiba_ohci1394_dmi_table 'passes its address to dmi_check_system, which may keep it' '--allow-table toshiba_ohci1394_dmi_table'
+says toshiba_ohci1394_dmi_table 'passes its address to dmi_check_system, a function of another file, which may keep it or return it' '--allow-table toshiba_ohci1394_dmi_table'
 kmend 3 build -k "$KERNEL" --allow-table another -o handed.ko handed.patch
 build handed --allow-table toshiba_ohci1394_dmi_table
 says 'vmlinux: pci_p' 'uses table toshiba_ohci1394_dmi_table'
