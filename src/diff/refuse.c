@@ -61,8 +61,44 @@ static void refuse_value(KmDiff *diff, const KmItem *item, const char *section)
 		->skeleton = skeleton;
 }
 
+static gboolean names_function(const KmItem *item)
+{
+	const KmRef *refs = km_item_refs(item);
+	for (guint i = 0; i < item->n_refs; i++)
+		if (!refs[i].item || refs[i].item->kind == KM_ITEM_FUNCTION || refs[i].item->kind == KM_ITEM_OUTSIDE)
+			return TRUE;
+	return FALSE;
+}
+
+static gboolean only_startup_refers(const KmItem *item)
+{
+	for (guint i = 0; i < item->referrers->len; i++) {
+		const KmItem *user = item->referrers->pdata[i];
+		if (user->kind != KM_ITEM_FUNCTION || (!km_item_is_init(user) && !km_item_is_exit(user)))
+			return FALSE;
+	}
+	return item->referrers->len > 0;
+}
+
+/* Rows that start-up code has looked up and that nothing calls: lists of machines and their quirks. Operations are kept by whom they are given to. */
+static gboolean is_startup_table(const KmItem *item)
+{
+	return item->escape && only_startup_refers(item) && only_startup_refers(item->twin) && !names_function(item) &&
+	       !names_function(item->twin);
+}
+
 static void judge_changed(KmDiff *diff, const KmItem *item, const char *section)
 {
+	if (is_startup_table(item)) {
+		refuse(diff, item->name,
+		       "%s: read-only data changed (%s), and only start-up or exit code uses it, which has run; set "
+		       "what it "
+		       "decides from a pre-patch callback and leave it out of the patch, or have it left out with "
+		       "--ignore-init",
+		       section, first_reason(item))
+			->startup = g_strdup("changed read-only data of the start-up or exit code");
+		return;
+	}
 	if (item->escape)
 		refuse(diff, item->name,
 		       "%s: read-only data changed (%s), and not only functions that can be replaced may use it: %s",

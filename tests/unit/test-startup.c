@@ -45,6 +45,15 @@ static const Case cases[] = {
 	  USE "static int limit = 3; int more(void) { return limit++; } " INIT "static void start(void) { use(more() + limit); } "
 	  "int f(int x) { return use(x + more()); }",
 	  "start", "f limit more", "start: ", NULL },
+	{ "table", USE "static const int rows[] = { 1, 2, 3 }; " INIT "static int start(void) { return take((void *)rows); } int f(int x) { return use(x); }",
+	  USE "static const int rows[] = { 1, 2, 4 }; " INIT "static int start(void) { return take((void *)rows); } int f(int x) { return use(x + 1); }",
+	  "rows", "f", "rows: changed read-only data of the start-up", NULL },
+	{ "operations", USE "int g(int); int h(int); static int (*const ops[])(int) = { g, h }; " INIT "static int start(void) { return take((void *)ops); } int f(int x) { return use(x); }",
+	  USE "int g(int); int h(int); static int (*const ops[])(int) = { h, g }; " INIT "static int start(void) { return take((void *)ops); } int f(int x) { return use(x + 1); }",
+	  "ops", "f ops", NULL, "ops" },
+	{ "table-also-used-later", USE "static const int rows[] = { 1, 2, 3 }; " INIT "static int start(void) { return take((void *)rows); } int f(int x) { return take((void *)rows); }",
+	  USE "static const int rows[] = { 1, 2, 4 }; " INIT "static int start(void) { return take((void *)rows); } int f(int x) { return take((void *)rows); }",
+	  "rows", "rows", NULL, "rows" },
 	{ "initialised", USE "int limit = 3; int f(int x) { return use(x); }", USE "int limit = 4; int f(int x) { return use(x); }",
 	  "limit", "limit", NULL, "limit" },
 };
