@@ -103,6 +103,8 @@ char *km_name_root(const char *name);
 /* Debug messages' records (__dyndbg): named data that every module registers for itself when it is loaded. What one says is what
  * tells which one it is; a message that says something else has another record, not a changed one. */
 gboolean km_section_is_record(const KmSection *section);
+/* Is it a list that names functions, and through which nobody calls them (those that take no probes)? */
+gboolean km_section_names_functions(const KmSection *section);
 
 /*
  * The extracted object: every changed and new function, and everything they need that is not in the running kernel

@@ -78,6 +78,12 @@ KmListKind km_section_list(const KmSection *section, const char **words)
 		       : KM_LIST_UNKNOWN;
 }
 
+gboolean km_section_names_functions(const KmSection *section)
+{
+	const char *words;
+	return km_section_list(section, &words) == KM_LIST_FORGIVEN;
+}
+
 gboolean km_item_is_row(const KmItem *item)
 {
 	const char *words;

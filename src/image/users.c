@@ -34,6 +34,7 @@ static const struct {
 	{ "__bug_table", "__start___bug_table", "__stop___bug_table" },
 	{ "__jump_table", "__start___jump_table", "__stop___jump_table" },
 	{ "_kprobe_blacklist", "__start_kprobe_blacklist", "__stop_kprobe_blacklist" },
+	{ "_error_injection_whitelist", "__start_error_injection_whitelist", "__stop_error_injection_whitelist" },
 	{ "__ksymtab", "__start___ksymtab", "__stop___ksymtab" },
 	{ "__ksymtab_gpl", "__start___ksymtab_gpl", "__stop___ksymtab_gpl" },
 };

@@ -389,6 +389,18 @@ static void note_called_in(State *s, const KmUnitWork *work)
 					unit->source));
 }
 
+/* A change that is there in the source and counts for nothing; "" when there is none. */
+static char *say_overridden(const State *s)
+{
+	for (guint i = 0; i < s->works->len; i++) {
+		const KmUnitWork *work = s->works->pdata[i];
+		if (work->overridden)
+			return g_strdup_printf(" (%s of %s is weak, and this kernel has another definition of it)",
+					       work->overridden, work->unit->source);
+	}
+	return g_strdup("");
+}
+
 static gboolean work_units(State *s, GError **error)
 {
 	if (!compare_units(s, error))
@@ -408,8 +420,9 @@ static gboolean work_units(State *s, GError **error)
 	/* Without any unit, headers that only assembly and the like see were looked at. */
 	g_autofree char *what = count_units(s) ? g_strdup_printf("the code of all %u touched unit(s)", count_units(s))
 					       : g_strdup("all code that the touched headers reach");
-	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED, "nothing to patch: %s stays the same%s", what,
-		    s->options->ignore_init ? ", but for what --ignore-init leaves out" : "");
+	g_autofree char *weak = say_overridden(s);
+	g_set_error(error, KM_ERROR, KM_ERROR_UNCHANGED, "nothing to patch: %s stays the same%s%s", what,
+		    s->options->ignore_init ? ", but for what --ignore-init leaves out" : "", weak);
 	return FALSE;
 }
 

@@ -90,20 +90,27 @@ static char *judge_user(const KmImageUser *user, gboolean ignore_init)
 	if (user->init)
 		return g_strdup_printf("%s, which cannot be replaced, calls it when the module is %s", user->name,
 				       when_it_runs(user));
-	return user->of_name == 1 ? NULL
-				  : g_strdup_printf("%s calls it, and there are several of that name", user->name);
+	return NULL;
+}
+
+char *km_caller_key(const char *name, guint64 address)
+{
+	return g_strdup_printf("%s@%" G_GINT64_MODIFIER "x", name, address);
 }
 
 /* Start-up code that does not count is none, whoever has it. */
 static gboolean is_missing(const KmImageUser *user, GHashTable *functions, gboolean ignore_init)
 {
-	return !(user->calls && user->init && ignore_init) && !g_hash_table_contains(functions, user->name);
+	if (user->calls && user->init && ignore_init)
+		return FALSE;
+	g_autofree char *key = user->of_name == 1 ? g_strdup(user->name) : km_caller_key(user->name, user->address);
+	return !g_hash_table_contains(functions, key);
 }
 
 /* Who stands in the way for good comes before those that only are not compiled anew. */
 static char *judge_users(const GPtrArray *users, GHashTable *functions, gboolean ignore_init, GPtrArray *callers)
 {
-	const char *missing = NULL;
+	const KmImageUser *missing = NULL;
 	for (guint i = 0; i < users->len; i++) {
 		const KmImageUser *user = users->pdata[i];
 		char *why = judge_user(user, ignore_init);
@@ -113,12 +120,15 @@ static char *judge_users(const GPtrArray *users, GHashTable *functions, gboolean
 			return why;
 		if (!is_missing(user, functions, ignore_init))
 			continue;
-		missing = missing ? missing : user->name;
+		missing = missing ? missing : user;
 		if (callers)
 			g_ptr_array_add(callers, g_strdup(user->name));
 	}
-	return missing ? g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", missing)
-		       : NULL;
+	if (!missing)
+		return NULL;
+	if (missing->of_name != 1 && g_hash_table_contains(functions, missing->name))
+		return g_strdup_printf("%s calls it, and there are several of that name", missing->name);
+	return g_strdup_printf("%s calls it and is not in a file that the patch compiles anew", missing->name);
 }
 
 /* Words on users that neither the image nor the module shows; NULL: there are none. */

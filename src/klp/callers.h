@@ -10,6 +10,9 @@
 /* Names of all functions that those of units (of KmUnit) define which belong to owner. NULL when one cannot be read. */
 GHashTable *km_compiled_functions(const GPtrArray *units, const char *owner);
 
+/* How functions (below) say which of the image's several functions of a name is meant. Caller owns. */
+char *km_caller_key(const char *name, guint64 address);
+
 /*
  * Words on a user of a function (a symbol of c's original) that is none of functions (names, of c's owner); caller owns. NULL: every
  * user is a call from their code, as far as that can be proved. Start-up code of the kernel, which has run, does not count; start-up and

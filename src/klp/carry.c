@@ -135,6 +135,18 @@ static const KmChange *find_origin(const Carry *carry, const KmUnitWork **work, 
 	return change;
 }
 
+/* Why the compiler gave it none. */
+static const char *why_bare(const KmUnitWork *work, const KmChange *change)
+{
+	const char *section = change->original->section->name;
+	if (g_str_has_prefix(section, ".noinstr") || g_str_has_prefix(section, ".entry"))
+		return "it is noinstr: tracing must not be entered from it";
+	if (!km_object_find_section(work->original, "__mcount_loc") &&
+	    !km_object_find_section(work->original, "__patchable_function_entries"))
+		return "its file is compiled without ftrace, or all of it is notrace";
+	return "it is notrace, or inline, which means notrace";
+}
+
 static char *where(const KmUnitWork *work, const KmChange *change)
 {
 	g_autofree char *root = km_name_root(change->name);
@@ -153,10 +165,8 @@ static gboolean refuse_user(const Carry *carry, const KmUnitWork *work, const Km
 				       ? g_strdup("")
 				       : g_strdup_printf(", nor has %s (%s), which would have to be replaced with it,",
 							 change->name, there);
-	return km_refuse(error,
-			 "%s: %s has no patchable entry (it is notrace or inline, or in a file built without ftrace)%s "
-			 "and %s; %s",
-			 at, origin->name, way, how, remedy);
+	return km_refuse(error, "%s: %s has no patchable entry (%s)%s and %s; %s", at, origin->name,
+			 why_bare(changed_in, origin), way, how, remedy);
 }
 
 /* Whoever refers to function, as object knows it, by a relocation of section is replaced with it. */
@@ -209,7 +219,9 @@ static gboolean take_users(const Carry *carry, KmUnitWork *work, const KmSymbol 
 {
 	for (guint i = 0; i < work->diff->patched->sections->len; i++) {
 		const KmSection *section = work->diff->patched->sections->pdata[i];
-		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name))
+		/* Nobody calls a function through a list of those that take no probes. */
+		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name) ||
+		    km_section_names_functions(section))
 			continue;
 		if (!take_users_in(carry, work, section, function, how, error))
 			return FALSE;
@@ -250,23 +262,36 @@ static gboolean has_entry(const KmUnitWork *work, const KmChange *change)
 	return !place || place->patchable;
 }
 
-static void add_functions(GHashTable *names, const KmObject *object)
+/* One that shares its name in the image is told by the proof. */
+static void add_function(GHashTable *names, const KmUnitWork *work, const KmSymbol *function)
 {
-	for (guint i = 0; i < object->symbols->len; i++) {
-		const KmSymbol *symbol = object->symbols->pdata[i];
+	const KmRefContext *c = &work->context;
+	const GArray *same = c->module ? NULL : km_image_lookup(c->image, function->name);
+	g_hash_table_add(names, g_strdup(function->name));
+	if (!same || same->len < 2)
+		return;
+	const KmPlace *place = km_ref_place(c, function, NULL);
+	if (place && !place->offset)
+		g_hash_table_add(names, km_caller_key(place->name, place->address));
+}
+
+static void add_functions(GHashTable *names, const KmUnitWork *work)
+{
+	for (guint i = 0; i < work->original->symbols->len; i++) {
+		const KmSymbol *symbol = work->original->symbols->pdata[i];
 		if (symbol->section && symbol->type == STT_FUNC)
-			g_hash_table_add(names, symbol->name);
+			add_function(names, work, symbol);
 	}
 }
 
 /* Words on who calls a global function besides the units at hand; NULL: nobody does. */
 static char *outside_user(const Carry *carry, const KmUnitWork *work, const KmChange *change, GPtrArray *callers)
 {
-	g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (guint i = 0; i < carry->works->len; i++) {
 		const KmUnitWork *other = carry->works->pdata[i];
 		if (!other->unit->is_new && (other == work || is_neighbour(work, other)))
-			add_functions(names, other->original);
+			add_functions(names, other);
 	}
 	return km_outside_user(&work->context, names, change->original, carry->options->ignore_init, callers);
 }
@@ -281,7 +306,13 @@ static gboolean call_in(Carry *carry, KmUnitWork *work, const KmChange *change, 
 	if (!carry->options->call_in(work, change->original, callers, carry->options->data, error))
 		return FALSE;
 	g_free(*user);
-	*user = outside_user(carry, work, change, NULL);
+	g_ptr_array_set_size(callers, 0);
+	*user = outside_user(carry, work, change, callers);
+	if (callers->len) {
+		g_free(*user);
+		*user = g_strdup_printf("%s calls it, which is assembly or in no C file that speaks of it",
+					(const char *)callers->pdata[0]);
+	}
 	return TRUE;
 }
 

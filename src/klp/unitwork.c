@@ -16,6 +16,7 @@ void km_unit_work_free(KmUnitWork *work)
 	if (!work)
 		return;
 	km_object_free(work->extracted);
+	g_free(work->overridden);
 	g_clear_pointer(&work->plain_twins, g_hash_table_unref);
 	g_clear_pointer(&work->carried, g_hash_table_unref);
 	g_clear_pointer(&work->diff, km_diff_free);
@@ -86,6 +87,8 @@ static void forget_overridden(KmUnitWork *work)
 		g_ptr_array_add(
 			work->diff->ignored,
 			g_strdup_printf("%s is weak, and this kernel has another definition of it", change->name));
+		g_free(work->overridden);
+		work->overridden = g_strdup(change->name);
 		g_ptr_array_remove_index(work->diff->functions, i);
 	}
 }

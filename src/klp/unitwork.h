@@ -19,6 +19,7 @@ typedef struct {
 	GHashTable *carried; /* functions (KmSymbol of patched) that need no entry of their own; set by km_carry() */
 	guint settled; /* for km_carry(): so many of diff's functions have been looked at */
 	GHashTable *plain_twins;
+	char *overridden; /* a weak function that the patch changes and another file of this kernel overrides; NULL: none */
 	KmRefContext context; /* points into all of the above */
 } KmUnitWork;
 

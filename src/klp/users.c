@@ -15,7 +15,8 @@ typedef struct {
 static gboolean is_record(const KmSection *section)
 {
 	const KmSpecial *special = km_special_find(section->name);
-	return special && special->kind != KM_SPECIAL_CODE && special->kind != KM_SPECIAL_SLOTS;
+	return special ? special->kind != KM_SPECIAL_CODE && special->kind != KM_SPECIAL_SLOTS
+		       : km_section_names_functions(section);
 }
 
 static gboolean is_startup(const KmSection *section)
