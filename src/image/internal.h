@@ -23,6 +23,7 @@ typedef struct {
 	KmKsym *symbols;
 	gsize n;
 	char *names; /* all of them, one after the other */
+	guint64 start, stop; /* the packed names, and what belongs to them, in the image */
 } KmKallsyms;
 
 struct KmImage {

@@ -355,6 +355,9 @@ static gboolean decode_all(KmImage *image, const Tables *t, GError **error)
 	guint64 base, last = 0;
 	out->symbols = g_new0(KmKsym, t->n);
 	out->n = t->n;
+	/* Names, markers, tokens and their index lie in this order. */
+	out->start = t->address + t->names;
+	out->stop = t->address + t->token_index + TOKENS * sizeof(guint16);
 	if (!expand_names(t, out))
 		return km_fail(error, "%s: the kallsyms names are damaged; get the image again", image->path);
 	if (!resolve_base(image, t, &base, error))

@@ -53,6 +53,10 @@ static GArray *find_records(const KmImage *image)
 
 static gboolean is_record(const Scan *scan, guint64 address)
 {
+	const KmKallsyms *kallsyms = &scan->image->kallsyms;
+	/* Megabytes of packed names, some of which look like an address. */
+	if (address >= kallsyms->start && address < kallsyms->stop)
+		return TRUE;
 	for (guint i = 0; i < scan->records->len; i++) {
 		const Span *span = &g_array_index(scan->records, Span, i);
 		if (address >= span->start && address < span->stop)
@@ -178,7 +182,7 @@ static void scan_range(const Scan *scan, const KmRange *range, guint64 target)
 	}
 }
 
-/* No code and no pointers; kallsyms' own tables are part of others. */
+/* No code and no pointers. */
 static gboolean is_inert(const KmRange *range)
 {
 	return !*range->name || !strcmp(range->name, ".BTF") || !strcmp(range->name, ".notes");

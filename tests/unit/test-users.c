@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fake-image.h"
+#include "image/internal.h"
 #include "image/users.h"
 
 static const char text[] =
@@ -130,6 +131,21 @@ static void test_few(void)
 	g_assert_false(km_image_is_exported(image, fake_image_address(fake, "f")));
 }
 
+/* The packed names of kallsyms are no distances, whatever they look like. */
+static void test_packed_names(void)
+{
+	g_autoptr(FakeImage) fake = NULL;
+	g_autoptr(KmImage) image = open_fake(&fake);
+	g_assert_cmpuint(image->kallsyms.stop - image->kallsyms.start, >, 64);
+	for (guint64 at = (image->kallsyms.start + 7) & ~7ULL; at + 4 <= image->kallsyms.start + 64; at += 4) {
+		const guint8 *field = km_image_bytes(image, at, 4);
+		g_assert_nonnull(field);
+		guint64 target = at + (guint64)(gint64)(gint32)km_image_get_u32(image, field);
+		g_autoptr(GPtrArray) users = km_image_users(image, target);
+		g_assert_cmpuint(users->len, ==, 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -139,5 +155,6 @@ int main(int argc, char **argv)
 	}
 	g_test_add_func("/users/every way", test_every_way);
 	g_test_add_func("/users/few", test_few);
+	g_test_add_func("/users/packed names", test_packed_names);
 	return g_test_run();
 }
