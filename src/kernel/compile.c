@@ -24,6 +24,9 @@
 #define CLONES "-fdump-ipa-clones=/dev/null"
 /* For texts: nobody asks where in a macro a token comes from, and keeping that takes a quarter of the time. */
 #define QUICK_TEXT "-ftrack-macro-expansion=0"
+/* Below the work directory: empty headers for what is only looked at. */
+#define STAND_INS "stand-ins"
+#define MAX_STAND_INS 16
 
 /* What all tasks share. */
 typedef struct KmCompiler {
@@ -221,6 +224,8 @@ static char *input_path(const Job *job, const KmUnit *unit, gboolean patched)
 	g_autofree char *made = made_of(job, unit, patched);
 	if (!patched && unit->is_new)
 		return empty_path(job, unit);
+	if (unit->generated)
+		return g_strdup(unit->generated);
 	if (made)
 		return output_path(job, patched ? "patched" : "original", unit, ".c");
 	if (patched && !job->overlay->farm)
@@ -257,6 +262,8 @@ static char **compile_argv(const Job *job, const KmUnit *unit, gboolean patched,
 	if (unit->text_only) {
 		g_autofree char *made = g_build_filename(job->dir, patched ? "patched" : "original", NULL);
 		add_file_map(job, unit, argv, made);
+		g_autofree char *stand_ins = g_build_filename(job->dir, STAND_INS, NULL);
+		g_strv_builder_add_many(argv, "-idirafter", stand_ins, NULL);
 	}
 	g_strv_builder_add_many(argv, "-o", output, input, NULL);
 	return g_strv_builder_end(argv);
@@ -301,11 +308,45 @@ static KmRunResult *run_generating(Job *job, const KmUnit *unit, gboolean patche
 	return run_compiler(job, cwd, argv, error);
 }
 
+/* The name of the header that the compiler misses, in a line "x.S:7:10: fatal error: NAME: No such file or directory"; owned, or NULL. */
+static char *missing_header(const KmRunResult *result)
+{
+	static const char before[] = "fatal error: ", behind[] = ": No such file or directory";
+	const char *start = strstr(result->output, before);
+	const char *end = start ? strstr(start, behind) : NULL;
+	g_autofree char *name = end ? g_strndup(start + strlen(before), (gsize)(end - start) - strlen(before)) : NULL;
+	return name && !strchr(name, '\n') && !g_path_is_absolute(name) && !strstr(name, "..") ? g_steal_pointer(&name)
+											       : NULL;
+}
+
+/*
+ * What is only looked at may want headers that no build of an object makes (of what is linked first, say). An empty one stands in, for both
+ * sides: what else the file sees of the patch is seen all the same.
+ */
+static gboolean add_stand_in(const Job *job, const KmUnit *unit, const KmRunResult *result)
+{
+	g_autofree char *name = unit->text_only && misses_file(result) ? missing_header(result) : NULL;
+	g_autofree char *path = name ? g_build_filename(job->dir, STAND_INS, name, NULL) : NULL;
+	return path && !g_file_test(path, G_FILE_TEST_EXISTS) && make_parent(path, NULL) &&
+	       km_write_file(path, "", 0, NULL);
+}
+
+static KmRunResult *run_for(Job *job, const KmUnit *unit, gboolean patched, char **argv, GError **error)
+{
+	g_autoptr(KmRunResult) result = run_generating(job, unit, patched, argv, error);
+	/* Only the original: what the patch includes must be there. */
+	for (guint i = 0; i < MAX_STAND_INS && result && !patched && add_stand_in(job, unit, result); i++) {
+		g_clear_pointer(&result, km_run_result_free);
+		result = run_compiler(job, unit_cwd(job, unit, patched), argv, error);
+	}
+	return g_steal_pointer(&result);
+}
+
 static gboolean compile_with(Job *job, const KmUnit *unit, gboolean patched, const char *const *flags,
 			     const char *output, GError **error)
 {
 	g_auto(GStrv) argv = compile_argv(job, unit, patched, flags, output);
-	g_autoptr(KmRunResult) result = run_generating(job, unit, patched, argv, error);
+	g_autoptr(KmRunResult) result = run_for(job, unit, patched, argv, error);
 	if (!result)
 		return FALSE;
 	if (result->status == 0)

@@ -697,14 +697,18 @@ static char *missing_program(const char *errors)
 	return strchr(name, '/') ? km_tree_path("", name) : NULL;
 }
 
-/* Host programs of other directories are made by the top makefile before all else; here, when one proves to be missing. */
-static void make_program(const KmKbuild *kbuild, const char *program, char **env)
+/*
+ * By the makefile of its own directory. Host programs of other directories are made by the top makefile before all else; here, when one proves
+ * to be missing. And to directories that are linked as libraries nobody hands a target on: the pattern rule of the one above makes it, without
+ * what its own makefile says it needs.
+ */
+static void make_there(const KmKbuild *kbuild, const char *target, char **env)
 {
-	g_autofree char *dir = g_path_get_dirname(program);
+	g_autofree char *dir = g_path_get_dirname(target);
 	g_autofree char *obj = g_strconcat("obj=", dir, NULL);
 	const char *const extra[] = { "MAKE=make", obj, NULL };
 	g_autoptr(GPtrArray) targets = g_ptr_array_new();
-	g_ptr_array_add(targets, (char *)program);
+	g_ptr_array_add(targets, (char *)target);
 	km_run_result_free(replay(kbuild, targets, extra, env, NULL));
 }
 
@@ -723,7 +727,8 @@ void km_kbuild_make(KmKbuild *kbuild, const char *object)
 		g_autofree char *program = result ? missing_program(result->errors) : NULL;
 		if (!program)
 			break;
-		make_program(kbuild, program, env);
+		make_there(kbuild, program, env);
 	}
+	make_there(kbuild, object, env);
 	km_lock_free(lock);
 }

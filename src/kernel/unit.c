@@ -36,6 +36,7 @@ void km_unit_free(KmUnit *unit)
 	g_free(unit->patched);
 	g_free(unit->clones);
 	g_free(unit->unpatchable);
+	g_free(unit->generated);
 	g_free(unit);
 }
 
@@ -287,6 +288,13 @@ static gboolean is_shipped(const Search *search, const KmUnit *unit)
 	return g_file_test(shipped, G_FILE_TEST_EXISTS);
 }
 
+/* There is no such file in the tree, nor anything to copy it from. */
+static gboolean is_generated(const Search *search, const KmUnit *unit, const KmRecipe *recipe)
+{
+	g_autofree char *path = g_build_filename(search->overlay->source, unit->source, NULL);
+	return !unit->text_only && !g_path_is_absolute(recipe->source) && !g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
 /* The unit of this source that goes into owner. */
 static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *source, const char *owner, gboolean shared,
 			 gboolean is_new, GError **error)
@@ -311,6 +319,7 @@ static gboolean add_unit(Search *search, const KmRecipe *recipe, const char *sou
 		}
 		unit->unpatchable = g_strdup(local->message);
 		unit->text_only = is_shipped(search, unit);
+		unit->generated = is_generated(search, unit, recipe) ? g_strdup(recipe->source) : NULL;
 	}
 	if (unit->external && !map_external(unit, search, error))
 		return FALSE;

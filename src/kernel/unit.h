@@ -21,6 +21,7 @@ typedef struct {
 	char *unpatchable;
 	/* unpatchable, and no object is made of the file source as it is: object is only a name for it. */
 	gboolean text_only;
+	char *generated; /* unpatchable: the file that kbuild makes and compiles instead of source, below cwd; else NULL */
 	gboolean called_in; /* km_units_of(): no patch touches it, but it may call a function that is replaced with its callers */
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
 	char *dir;		/* set by km_units_compile(), km_compiler_unit(): where its objects and what they need are made */

@@ -8,6 +8,7 @@
 #include "kernel/makefile.h"
 
 #define ASSEMBLY "assembly cannot be live patched"
+#define LINKING "the running kernel is linked already"
 
 /* C that no object of the kernel is made of, and that is in it all the same. '*' stands for slashes too. */
 static const struct {
@@ -24,6 +25,8 @@ static const struct {
 
 static const char *why_watched(const char *path)
 {
+	if (g_str_has_suffix(path, ".lds.S"))
+		return LINKING;
 	if (g_str_has_suffix(path, ".S"))
 		return ASSEMBLY;
 	if (g_str_has_suffix(path, ".uc"))
@@ -32,6 +35,61 @@ static const char *why_watched(const char *path)
 		if (!fnmatch(others[i].pattern, path, 0))
 			return others[i].why;
 	return NULL;
+}
+
+/*
+ * The makefile of the directory, or of the nearest one above that has one, lines put together; *name: of the file for it, without ending. NULL: there
+ * is none. Caller owns both.
+ */
+static char *read_makefile(const char *source, const char *path, char **name)
+{
+	g_autofree char *dir = g_path_get_dirname(path), *text = NULL;
+	for (char *end = dir + strlen(dir); end && !text; end = strrchr(dir, '/')) {
+		*end = '\0';
+		g_autofree char *makefile = g_build_filename(source, dir, "Makefile", NULL);
+		g_file_get_contents(makefile, &text, NULL, NULL);
+	}
+	const char *below = path + strlen(dir) + (*dir != '\0');
+	*name = g_strndup(below, (gsize)(strrchr(path, '.') - below));
+	g_autoptr(GString) joined = text ? g_string_new(text) : NULL;
+	if (joined)
+		g_string_replace(joined, "\\\n", " ", 0);
+	return joined ? g_string_free(g_steal_pointer(&joined), FALSE) : NULL;
+}
+
+/* "entry_$(BITS).o" may be any entry_*.o. */
+static gboolean word_means(const char *word, const char *object)
+{
+	g_autoptr(GString) pattern = g_string_new(NULL);
+	if (g_str_has_prefix(word, "$(obj)/"))
+		word += strlen("$(obj)/");
+	for (const char *p = word; *p; p++) {
+		gboolean variable = p[0] == '$' && p[1] == '(' && strchr(p, ')');
+		g_string_append_c(pattern, variable ? '*' : *p);
+		p = variable ? strchr(p, ')') : p;
+	}
+	/* The last one of $(addprefix x,a.o b.o). */
+	if (!strchr(word, '(') && pattern->len && pattern->str[pattern->len - 1] == ')')
+		g_string_truncate(pattern, pattern->len - 1);
+	return g_str_has_suffix(pattern->str, ".o") && !fnmatch(pattern->str, object, 0);
+}
+
+/* Does its makefile put the object into a list? In doubt yes. One that only rules speak of is for a program of the build, or another machine. */
+static gboolean is_listed(const char *source, const char *path)
+{
+	g_autofree char *name = NULL, *text = read_makefile(source, path, &name),
+			*object = g_strconcat(name, ".o", NULL);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
+	for (char **line = lines; *line; line++) {
+		/* These lists are of what rules make, for whatever purpose. */
+		gboolean any = g_str_has_prefix(*line, "targets") || g_str_has_prefix(*line, "clean-files");
+		const char *equals = any ? NULL : strchr(*line, '=');
+		g_auto(GStrv) words = g_strsplit_set(equals ? equals + 1 : "", " \t,", -1);
+		for (char **word = words; *word; word++)
+			if (word_means(*word, object))
+				return TRUE;
+	}
+	return !text;
 }
 
 /* A program of the build: on the makefile's list of those. */
@@ -56,24 +114,33 @@ static gboolean may_run(const KmKernel *kernel, const char *path)
 {
 	g_autofree char *boot = g_strconcat("arch/", kernel->arch->kbuild, "/boot/", NULL);
 	g_autofree char *as_c = g_strdup_printf("%.*s.c", (int)(strrchr(path, '.') - path), path);
+	g_autofree char *user_mode = g_strconcat("arch/", kernel->arch->kbuild, "/um/", NULL);
 	g_autofree char *lacks = km_makefile_options(kernel, as_c);
-	return !lacks && !g_str_has_prefix(path, "tools/") && !g_str_has_prefix(path, boot);
+	return !lacks && !g_str_has_prefix(path, "tools/") && !g_str_has_prefix(path, boot) &&
+	       !g_str_has_prefix(path, user_mode);
 }
 
-/* What the makefile of its directory may define for it, whatever for: -D words of lines about flags of the assembler. */
-static void add_definitions(GStrvBuilder *argv, const char *source, const char *path)
+/*
+ * What its makefile may define for it and where it may have headers looked for, whatever for: -D words of lines about flags of the assembler or
+ * of all C files there, and -I words with a directory of the tree.
+ */
+static void add_options(GStrvBuilder *argv, const char *source, const char *path)
 {
-	g_autofree char *dir = g_path_get_dirname(path);
-	g_autofree char *makefile = g_build_filename(source, dir, "Makefile", NULL), *text = NULL;
-	if (!g_file_get_contents(makefile, &text, NULL, NULL))
-		return;
-	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	static const char tree[] = "-I$(srctree)/";
+	const char *flags = g_str_has_suffix(path, ".S") ? "AFLAGS" : "KBUILD_CFLAGS";
+	g_autofree char *name = NULL, *text = read_makefile(source, path, &name);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
 	for (char **line = lines; *line; line++) {
 		g_auto(GStrv) words = g_strsplit_set(*line, " \t", -1);
-		gboolean about = strstr(*line, "AFLAGS") || strstr(*line, "asflags");
-		for (char **word = words; about && *word; word++)
-			if (g_str_has_prefix(*word, "-D") && !strchr(*word, '$'))
+		gboolean about = strstr(*line, flags) || strstr(*line, "asflags");
+		for (char **word = words; *word; word++) {
+			const char *dir = g_str_has_prefix(*word, tree) ? *word + strlen(tree) : NULL;
+			g_autofree char *include = dir ? g_strconcat("-I", source, "/", dir, NULL) : NULL;
+			if (include && !strchr(dir, '$'))
+				g_strv_builder_add(argv, include);
+			else if (about && g_str_has_prefix(*word, "-D") && !strchr(*word, '$'))
 				g_strv_builder_add(argv, *word);
+		}
 	}
 }
 
@@ -97,12 +164,12 @@ static char **command(const char *source, const char *path, const KmRecipe *reci
 	g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
 	g_auto(GStrv) flags = km_recipe_flags(recipe ? recipe : sample);
 	g_strv_builder_addv(argv, (const char **)flags);
-	if (!recipe)
+	if (!recipe) {
 		add_directories(argv, source, path);
-	if (assembly) {
-		g_strv_builder_add(argv, "-D__ASSEMBLY__");
-		add_definitions(argv, source, path);
+		add_options(argv, source, path);
 	}
+	if (assembly)
+		g_strv_builder_add(argv, "-D__ASSEMBLY__");
 	g_strv_builder_add_many(argv, "-x", assembly ? "assembler-with-cpp" : "c", NULL);
 	return g_strv_builder_end(argv);
 }
@@ -130,7 +197,9 @@ KmUnit *km_watched_new(const KmKernel *kernel, const KmOverlay *overlay, const c
 	const char *why = why_watched(path);
 	if (!why || !may_run(kernel, path) || is_host_program(overlay->source, path))
 		return NULL;
-	if (!strcmp(why, ASSEMBLY) && !assembly_may_change(overlay))
+	if (g_str_has_suffix(path, ".S") && !assembly_may_change(overlay))
+		return NULL;
+	if (!strcmp(why, ASSEMBLY) && !is_listed(overlay->source, path))
 		return NULL;
 	KmUnit *unit = g_new0(KmUnit, 1);
 	unit->source = g_strdup(path);

@@ -49,16 +49,11 @@ static KmTexts compare_sides(const KmUnit *unit, const char *original, const cha
 
 static gboolean compare_texts(Winnow *w, const KmUnit *unit, KmTexts *verdict, GError **error)
 {
-	g_autoptr(GError) of_patch = NULL;
-	g_autofree char *patched = km_compiler_preprocess(w->compiler, unit, TRUE, &of_patch);
 	/* Where both sides fail it is not the patch's fault. */
 	g_autofree char *original = km_compiler_preprocess(w->compiler, unit, FALSE, error);
-	if (!original)
+	g_autofree char *patched = original ? km_compiler_preprocess(w->compiler, unit, TRUE, error) : NULL;
+	if (!patched)
 		return FALSE;
-	if (!patched) {
-		g_propagate_error(error, g_steal_pointer(&of_patch));
-		return FALSE;
-	}
 	*verdict = compare_sides(unit, original, patched);
 	return TRUE;
 }
