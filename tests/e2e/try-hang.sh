@@ -18,7 +18,7 @@ assert verdict["log"] and verdict["probes"][0]["after"] is None
 END
 
 # Probes that never end are ended by the guest, and the verdict still comes.
-try 0 --timeout 150 --run 'sleep 1000' lp_good.ko
+try 0 --timeout 110 --run 'sleep 1000' lp_good.ko
 says "[exit 137]"
 
 "$KMEND" try -k "$KERNEL" --run 'sleep 20' lp_good.ko >out 2>&1 &
