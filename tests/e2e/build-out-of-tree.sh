@@ -35,11 +35,21 @@ make_base()
 	cat >src/base/main.c <<-'END'
 		#include <linux/module.h>
 		#include <linux/jump_label.h>
+		#include <linux/static_call.h>
 		#include <linux/seq_file.h>
 		#include <linux/proc_fs.h>
 		#include "oot.h"
 		#include "shared.h"
 		static DEFINE_STATIC_KEY_FALSE(oot_key);
+		static int oot_plain(void)
+		{
+			return 1;
+		}
+		static int oot_loud(void)
+		{
+			return 2;
+		}
+		DEFINE_STATIC_CALL(oot_say, oot_plain);
 		static noinline int oot_count(void)
 		{
 			static int count = 10;
@@ -55,7 +65,8 @@ make_base()
 		EXPORT_SYMBOL_GPL(oot_value);
 		static int oot_show(struct seq_file *m, void *unused)
 		{
-			seq_printf(m, "%s value %d count %d\n", OOT_LABEL, oot_value(5), oot_count());
+			seq_printf(m, "%s value %d count %d", OOT_LABEL, oot_value(5), oot_count());
+			seq_printf(m, " say %d\n", static_call(oot_say)());
 			return 0;
 		}
 		static int oot_set(const char *text, const struct kernel_param *param)
@@ -64,6 +75,7 @@ make_base()
 				static_branch_enable(&oot_key);
 			else
 				static_branch_disable(&oot_key);
+			static_call_update(oot_say, *text == '1' ? oot_loud : oot_plain);
 			return 0;
 		}
 		static const struct kernel_param_ops oot_ops = { .set = oot_set };
@@ -141,9 +153,9 @@ find src -printf '%p %s %T@\n' | sort | cmp -s - untouched || die "the source wa
 tries all.ko --load built/base/oot-base.ko --load-later built/user/oot_user.ko --run 'cat /proc/oot_base' \
 	--run 'echo 1 >/sys/module/oot_base/parameters/key; cat /proc/oot_base' --run 'cat /proc/oot_user' \
 	--run 'grep -io VmallocChunk: /proc/meminfo'
-# The key is the module's own: it was turned on before the live patch came, and is still on when that has gone.
-probe 0 'base value 8 count 11' 'base VALUE 1312 count 13' 'base value 305 count 15'
-probe 1 'base value 305 count 12' 'base VALUE 1312 count 14' 'base value 305 count 16'
+# The key and the static call are the module's own: switched before the live patch came, and still so when that has gone.
+probe 0 'base value 8 count 11 say 1' 'base VALUE 1312 count 13 say 2' 'base value 305 count 15 say 2'
+probe 1 'base value 305 count 12 say 2' 'base VALUE 1312 count 14 say 2' 'base value 305 count 16 say 2'
 probe 2 'No such file' 'USER 1309' 'user 301'
 probe 3 VmallocChunk VmallocCHUNK VmallocChunk
 
