@@ -503,9 +503,12 @@ static char *unpatched_file(const KmOverlay *overlay, const char *cwd, const cha
 		g_hash_table_add(names, g_path_get_basename(path));
 	}
 	for (char **word = words; *word; word++) {
-		g_autofree char *full = g_canonicalize_filename(*word, cwd);
+		/* As it is: behind a link to a directory ".." leads elsewhere than the text of the path says. */
+		g_autofree char *full =
+			g_path_is_absolute(*word) ? g_strdup(*word) : g_build_filename(cwd, *word, NULL);
+		g_autofree char *name = g_path_get_basename(full);
 		/* Following links costs more than all else; only links have other names than what they lead to. */
-		if (!g_hash_table_contains(names, strrchr(full, '/') + 1) && !g_file_test(full, G_FILE_TEST_IS_SYMLINK))
+		if (!g_hash_table_contains(names, name) && !g_file_test(full, G_FILE_TEST_IS_SYMLINK))
 			continue;
 		g_autofree char *path = path_in_source(overlay, full);
 		if (path && g_hash_table_contains(touched, path))
