@@ -98,6 +98,7 @@ static const char *last_answer(const KmVm *vm)
 static char *why_dead(const KmVm *vm, const KmVerdict *verdict)
 {
 	g_autofree char *words = last_words(verdict);
+	const char *said = vm->said && *vm->said ? g_strchomp(vm->said) : NULL;
 	for (guint i = 0; i < verdict->problems->len; i++)
 		if (strstr(verdict->problems->pdata[i], "Kernel panic"))
 			return g_strdup_printf("the kernel panicked after %.0f s, after step %s: %s", vm->seconds,
@@ -105,7 +106,8 @@ static char *why_dead(const KmVm *vm, const KmVerdict *verdict)
 	if (!km_guest_find(vm->answers, "boot"))
 		return g_strdup_printf("the kernel did not come up in the VM within %.0f s: %s", vm->seconds, words);
 	if (vm->end == KM_VM_EXITED)
-		return g_strdup_printf("the VM ended by itself after %.0f s, after step %s: %s", vm->seconds,
+		return g_strdup_printf("the VM ended by itself after %.0f s (status %d of QEMU%s%s), after step %s: %s",
+				       vm->seconds, vm->status, said ? ", which said: " : "", said ? said : "",
 				       last_answer(vm), words);
 	return g_strdup_printf("the VM stopped answering after %.0f s, after step %s: %s", vm->seconds, last_answer(vm),
 			       words);

@@ -137,6 +137,7 @@ static void test_fail(void)
 static void test_dead(void)
 {
 	assert_fails(GOOD, KM_VM_EXITED, MARK "[ 2.0] Kernel panic - not syncing: on purpose\n", "panicked");
+	assert_fails(GOOD, KM_VM_EXITED, MARK "[ 2.0] fine\n", "ended by itself after 7 s (status 0 of QEMU)");
 	assert_fails(GOOD, KM_VM_TIMEOUT, MARK "[ 2.0] the last one\n", "stopped answering after 7 s");
 	assert_fails(GOOD, KM_VM_TIMEOUT, MARK "[ 2.0] the last one\n", "the last one");
 	assert_fails("", KM_VM_TIMEOUT, "", "did not come up");
