@@ -109,6 +109,20 @@ static void test_pass(void)
 	json_decref(json);
 }
 
+/* The guest says it several times: a byte that is lost on the way must not hide the next one. */
+static void test_said_again(void)
+{
+	static const char *const torn[] = { "#kmnd:n1 end 0 0\n\n", TAG "end 0 \n\n",	    TAG "end 0 0\n",
+					    TAG "nd 0 0\n\n",	    "#kmend:n1end 0 0\n\n", TAG "end 00\n\n",
+					    TAG "end 0 0\n\n" };
+	for (gsize i = 0; i < G_N_ELEMENTS(torn); i++) {
+		g_autofree char *text = g_strconcat(TAG "log 0 3\nabc\n", torn[i], TAG "end 0 0\n\n", NULL);
+		g_autoptr(GPtrArray) answers = km_guest_parse(text, strlen(text), "n1");
+		g_assert_nonnull(km_guest_find(answers, "log"));
+		g_assert_nonnull(km_guest_find(answers, "end"));
+	}
+}
+
 static void assert_fails(const char *answers, KmVmEnd end, const char *console, const char *why)
 {
 	g_autoptr(KmVerdict) v = judge(answers, end, console);
@@ -209,6 +223,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/vm/guest/binary-output", test_binary_output);
 	g_test_add_func("/vm/guest/every-truncation", test_every_truncation);
 	g_test_add_func("/vm/guest/garbage", test_garbage);
+	g_test_add_func("/vm/guest/said again", test_said_again);
 	g_test_add_func("/vm/verdict/pass", test_pass);
 	g_test_add_func("/vm/verdict/fail", test_fail);
 	g_test_add_func("/vm/verdict/dead", test_dead);
