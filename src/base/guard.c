@@ -38,7 +38,7 @@ static int end_likewise(int signal_number)
 /* The status of the child when it has ended. */
 static int wait_for(pid_t child, const sigset_t *set)
 {
-	int status;
+	int status = 0;
 	while (waitpid(child, &status, WNOHANG) == 0) {
 		siginfo_t info;
 		/* A terminal sends its signals to the child too; twice does no harm. */
@@ -63,6 +63,8 @@ int km_guard(int (*work)(gpointer data), gpointer data, void (*tidy)(void))
 	sigset_t set, before;
 	pid_t self = getpid();
 	fill(&set);
+	/* Whoever started us may have it ignored; then nobody would learn how the child ended. */
+	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	fflush(NULL);
 	pid_t child = fork();

@@ -71,6 +71,22 @@ static void test_exit_code(void)
 	g_assert_cmpstr(out, ==, "");
 }
 
+static void test_exit_code_unwaited(void)
+{
+	int status, number = 6;
+	pid_t pid = fork();
+	if (pid == 0) {
+		/* Better ended than waiting for ever. */
+		alarm(20);
+		/* As daemons that never wait have it. */
+		signal(SIGCHLD, SIG_IGN);
+		_exit(km_guard(return_seven, &number, tell));
+	}
+	g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+	g_assert_true(WIFEXITED(status));
+	g_assert_cmpint(WEXITSTATUS(status), ==, 7);
+}
+
 static void check_ended(int (*work)(gpointer), int number)
 {
 	char out[64];
@@ -98,6 +114,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/guard/exit-code", test_exit_code);
+	g_test_add_func("/guard/exit-code-unwaited", test_exit_code_unwaited);
 	g_test_add_func("/guard/killed", test_killed);
 	g_test_add_func("/guard/handed-on", test_handed_on);
 	return g_test_run();
