@@ -82,8 +82,8 @@ static gboolean is_listed(const char *source, const char *path)
 	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
 	for (char **line = lines; *line; line++) {
 		/* These lists are of what rules make, for whatever purpose. */
-		gboolean any = g_str_has_prefix(*line, "targets") || g_str_has_prefix(*line, "clean-files");
-		const char *equals = any ? NULL : strchr(*line, '=');
+		gboolean other = g_str_has_prefix(*line, "targets") || g_str_has_prefix(*line, "clean-files");
+		const char *equals = other ? NULL : strchr(*line, '=');
 		g_auto(GStrv) words = g_strsplit_set(equals ? equals + 1 : "", " \t,", -1);
 		for (char **word = words; *word; word++)
 			if (word_means(*word, object))
@@ -95,15 +95,11 @@ static gboolean is_listed(const char *source, const char *path)
 /* A program of the build: on the makefile's list of those. */
 static gboolean is_host_program(const char *source, const char *path)
 {
-	g_autofree char *dir = g_path_get_dirname(path), *base = g_path_get_basename(path);
-	g_autofree char *makefile = g_build_filename(source, dir, "Makefile", NULL), *text = NULL;
-	*strrchr(base, '.') = '\0';
-	if (!g_file_get_contents(makefile, &text, NULL, NULL))
-		return FALSE;
-	g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+	g_autofree char *name = NULL, *text = read_makefile(source, path, &name);
+	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
 	for (char **line = lines; *line; line++) {
 		g_auto(GStrv) words = g_strsplit_set(*line, " \t", -1);
-		if (g_str_has_prefix(*line, "hostprogs") && g_strv_contains((const char *const *)words, base))
+		if (g_str_has_prefix(*line, "hostprogs") && g_strv_contains((const char *const *)words, name))
 			return TRUE;
 	}
 	return FALSE;
@@ -127,12 +123,13 @@ static gboolean may_run(const KmKernel *kernel, const char *path)
 static void add_options(GStrvBuilder *argv, const char *source, const char *path)
 {
 	static const char tree[] = "-I$(srctree)/";
-	const char *flags = g_str_has_suffix(path, ".S") ? "AFLAGS" : "KBUILD_CFLAGS";
+	gboolean assembly = g_str_has_suffix(path, ".S");
+	const char *flags = assembly ? "AFLAGS" : "KBUILD_CFLAGS";
 	g_autofree char *name = NULL, *text = read_makefile(source, path, &name);
 	g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
 	for (char **line = lines; *line; line++) {
 		g_auto(GStrv) words = g_strsplit_set(*line, " \t", -1);
-		gboolean about = strstr(*line, flags) || strstr(*line, "asflags");
+		gboolean about = strstr(*line, flags) || (assembly && strstr(*line, "asflags"));
 		for (char **word = words; *word; word++) {
 			const char *dir = g_str_has_prefix(*word, tree) ? *word + strlen(tree) : NULL;
 			g_autofree char *include = dir ? g_strconcat("-I", source, "/", dir, NULL) : NULL;
@@ -148,9 +145,8 @@ static void add_options(GStrvBuilder *argv, const char *source, const char *path
 static void add_directories(GStrvBuilder *argv, const char *source, const char *path)
 {
 	g_autofree char *dir = g_path_get_dirname(path);
-	for (char *end = dir; end; end = strrchr(dir, '/')) {
-		if (end != dir)
-			*end = '\0';
+	for (char *end = dir + strlen(dir); end; end = strrchr(dir, '/')) {
+		*end = '\0';
 		g_autofree char *here = g_strconcat("-I", source, "/", dir, NULL);
 		g_autofree char *made = g_strconcat("-I./", dir, NULL);
 		g_strv_builder_add_many(argv, here, made, NULL);
