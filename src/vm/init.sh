@@ -250,7 +250,7 @@ main() {
 main
 dmesg >$O
 answer log 0 $O
-# The host stops the machine on reading this. Once in a thousand runs a byte is lost on the way.
+# The host stops the machine on reading this. Again, should it not have come through whole.
 for _ in 1 2 3 4 5; do
 	say end 0
 	sleep 4
