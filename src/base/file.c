@@ -23,7 +23,8 @@ gboolean km_make_dirs(const char *path, GError **error)
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
-	return remove(path);
+	/* Two sweeps may be at it at once. */
+	return remove(path) && errno != ENOENT ? -1 : 0;
 }
 
 gboolean km_remove_tree(const char *path, GError **error)

@@ -48,6 +48,23 @@ static int wait_for(pid_t child, const sigset_t *set)
 	return status;
 }
 
+/*
+ * What the child had started has come to us and has been told to end, but may still be writing into a directory that we are about to remove.
+ * Whoever does not end in time keeps running; the sweep of a later command takes what it left.
+ */
+static void wait_for_orphans(const sigset_t *set)
+{
+	const struct timespec tick = { .tv_nsec = 20 * 1000 * 1000 };
+	for (int ticks = 0; ticks < 250; ticks++) {
+		pid_t ended;
+		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
+			continue;
+		if (ended < 0)
+			return;
+		sigtimedwait(set, NULL, &tick);
+	}
+}
+
 static int be_child(int (*work)(gpointer data), gpointer data, pid_t parent, const sigset_t *before)
 {
 	sigprocmask(SIG_SETMASK, before, NULL);
@@ -67,6 +84,8 @@ int km_guard(int (*work)(gpointer data), gpointer data, void (*tidy)(void))
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	fflush(NULL);
+	/* What a killed child leaves running becomes ours, so that it can be waited for. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	pid_t child = fork();
 	if (child <= 0) {
 		if (child == 0)
@@ -77,6 +96,7 @@ int km_guard(int (*work)(gpointer data), gpointer data, void (*tidy)(void))
 	int status = wait_for(child, &set);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
+	wait_for_orphans(&set);
 	tidy();
 	return end_likewise(WTERMSIG(status));
 }

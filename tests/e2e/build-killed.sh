@@ -30,16 +30,25 @@ for delay in 0.3 1 3; do
 	for signal in INT TERM; do
 		# Not in the background of this shell: it would have SIGINT ignored.
 		python3 - "$signal" "$delay" "$KMEND" build -k "$KERNEL" -o queue.ko farm.patch >out 2>&1 <<'END' || die "SIG$signal after $delay s"
-import signal, subprocess, sys, time
+import glob, signal, subprocess, sys, time
 number = getattr(signal, "SIG" + sys.argv[1])
 kmend = subprocess.Popen(sys.argv[3:])
 time.sleep(float(sys.argv[2]))
+# The process that does the work, and names its directories after itself. Other builds, killed ones too, run on this machine.
+children = open(f"/proc/{kmend.pid}/task/{kmend.pid}/children").read().split()
 kmend.send_signal(number)
 status = kmend.wait()
-left = subprocess.run(["find", "/dev/shm", "-maxdepth", "1", "-name", "kmend-farm-*"], capture_output=True, text=True).stdout
-pids = subprocess.run(["pgrep", "kmend"], capture_output=True, text=True).stdout.split()
-left = [name for name in left.split() if name.split("-")[2] not in pids]
-sys.exit(status not in (-number, 0) or bool(left))
+if status not in (-number, 0):
+    sys.exit(f"ended with {status}")
+for child in children:
+    # Another kmend may be sweeping it up at the same moment, and not be through.
+    for tick in range(100):
+        left = glob.glob(f"/dev/shm/kmend-farm-{child}-*")
+        if not left:
+            break
+        time.sleep(0.05)
+    else:
+        sys.exit(f"left behind: {left}")
 END
 		left_nothing
 		rm -f queue.ko
