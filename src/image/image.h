@@ -42,6 +42,12 @@ const KmArch *km_image_arch(const KmImage *image);
 const char *km_image_banner(const KmImage *image);
 const char *km_image_release(const KmImage *image);
 
+/*
+ * The build-id that the linker gave the kernel, size bytes that stand at a link-time address in its notes (/sys/kernel/notes of the
+ * running kernel). NULL: it has none, or several notes could be it. Owned by the image.
+ */
+const guint8 *km_image_build_id(const KmImage *image, gsize *size, guint64 *address);
+
 /* size bytes at a link-time address, or NULL when they are not (all) in the file (bss, outside). Owned by the image. */
 const guint8 *km_image_bytes(const KmImage *image, guint64 address, gsize size);
 

@@ -399,6 +399,18 @@ static json_t *inspect_object(const KmObject *object)
 	return root;
 }
 
+/* As tools for debuggers write it: hexadecimal. */
+static json_t *build_id(const KmImage *image)
+{
+	gsize size;
+	guint64 address;
+	const guint8 *id = km_image_build_id(image, &size, &address);
+	g_autoptr(GString) hex = g_string_new(NULL);
+	for (gsize i = 0; id && i < size; i++)
+		g_string_append_printf(hex, "%02x", id[i]);
+	return id ? json_string(hex->str) : json_null();
+}
+
 static json_t *inspect_image(const KmImage *image)
 {
 	gsize symbols, exports;
@@ -408,6 +420,7 @@ static json_t *inspect_image(const KmImage *image)
 	json_t *root = new_root("image", km_image_path(image), km_image_arch(image));
 	json_object_set_new(root, "banner", text(km_image_banner(image)));
 	json_object_set_new(root, "release", text(km_image_release(image)));
+	json_object_set_new(root, "build_id", build_id(image));
 	json_object_set_new(root, "symbols", json_integer((json_int_t)symbols));
 	json_object_set_new(root, "exports", exports ? json_integer((json_int_t)exports) : json_null());
 	json_object_set_new(root, "entries", entries < 0 ? json_null() : json_integer(entries));
