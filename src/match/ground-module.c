@@ -218,7 +218,6 @@ static gboolean module_identify(KmGround *ground, const KmName *name, KmPlace *p
 		return FALSE;
 	place->object = g_strdup(ground->owner);
 	place->name = g_strdup(symbol->name);
-	place->section = symbol->section->name;
 	place->unique = km_module_count(g->module, symbol->name) == 1;
 	return TRUE;
 }

@@ -16,7 +16,6 @@ typedef struct {
 	char *name;		/* its name there (kallsyms; a static local keeps its number) */
 	guint sympos;		/* 1-based position among symbols of that name in that object; 0 for imports */
 	gboolean unique;	/* the only one of its name there */
-	const char *section;	/* of a module that address counts from; NULL for vmlinux and imports. Owned by the module */
 	guint64 address;	/* ours: link-time address (vmlinux), or value in its section (module); 0 for imports */
 	gint64 offset;		/* bytes from that named symbol to ours (0: it is the symbol itself) */
 	gboolean patchable;	/* functions of the unit: the entry can be redirected (has a record) */
