@@ -23,15 +23,20 @@ gboolean km_make_dirs(const char *path, GError **error)
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
-	/* Two sweeps may be at it at once. */
-	return remove(path) && errno != ENOENT ? -1 : 0;
+	return remove(path);
 }
 
 gboolean km_remove_tree(const char *path, GError **error)
 {
-	if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-		return TRUE;
-	return km_fail(error, "cannot remove %s: %s", path, g_strerror(errno));
+	struct stat st;
+	/* Somebody else may be removing it too. What vanishes on the way ends the walk, but the rest is still there. */
+	while (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS)) {
+		if (errno != ENOENT)
+			return km_fail(error, "cannot remove %s: %s", path, g_strerror(errno));
+		if (lstat(path, &st) && errno == ENOENT)
+			break;
+	}
+	return TRUE;
 }
 
 KmTempDir *km_tempdir_new(const char *parent, const char *prefix, GError **error)
