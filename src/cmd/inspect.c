@@ -142,6 +142,7 @@ static void print_image(const json_t *root)
 {
 	print_text(root, "release", "release");
 	print_text(root, "banner", "banner");
+	print_text(root, "build_id", "build-id");
 	print_count(root, "symbols", "symbols", "unknown");
 	print_count(root, "exports", "exports", "no table the image shows");
 	print_count(root, "entries", "entries", "no table the image shows");

@@ -22,6 +22,7 @@ typedef struct {
 	gboolean zero_base; /* a relocatable kernel: the base is left to a relocation */
 	gboolean absolute_exports;
 	guint entry_pad; /* records are that much before the label, not 4 behind it */
+	guint8 build_id; /* each byte of it; 0: none. A note in .rodata is another program's */
 	gsize base_at; /* out: offset in the kallsyms bytes */
 } Writer;
 
@@ -247,6 +248,17 @@ static inline void add_exports(GArray *parts, const Writer *w, const char *suffi
 	    w->big_endian);
 }
 
+/* A GNU build-id of 20 bytes that are all id. */
+static inline void put_note(GByteArray *out, guint8 id, gboolean big)
+{
+	const guint8 bytes[20] = { id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id };
+	put(out, 4, 4, big);
+	put(out, sizeof(bytes), 4, big);
+	put(out, NT_GNU_BUILD_ID, 4, big);
+	g_byte_array_append(out, (const guint8 *)"GNU", 4);
+	g_byte_array_append(out, bytes, sizeof(bytes));
+}
+
 static inline GBytes *make_image(Writer *w, guint16 machine)
 {
 	g_autoptr(GArray) parts = parts_new();
@@ -258,6 +270,10 @@ static inline GBytes *make_image(Writer *w, guint16 machine)
 	pad(rodata, 8);
 	g_autoptr(GByteArray) tables = make_kallsyms(w);
 	g_byte_array_append(rodata, tables->data, tables->len);
+	if (w->build_id) {
+		put_note(rodata, w->build_id + 1, w->big_endian);
+		put_note(add_part(parts, ".notes", w->base + 0x1f0000, SHF_ALLOC), w->build_id, w->big_endian);
+	}
 	add_exports(parts, w, "", "alpha", 20);
 	add_exports(parts, w, "_gpl", "beta", 30);
 	GByteArray *entries = add_part(parts, "__mcount_loc", w->base + 0x300000, SHF_ALLOC);

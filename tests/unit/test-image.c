@@ -365,17 +365,6 @@ static void test_flat(void)
 	}
 }
 
-/* A GNU build-id of 20 bytes that are all id. */
-static void put_note(GByteArray *out, guint8 id)
-{
-	const guint8 bytes[20] = { id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id, id };
-	put(out, 4, 4, FALSE);
-	put(out, sizeof(bytes), 4, FALSE);
-	put(out, NT_GNU_BUILD_ID, 4, FALSE);
-	g_byte_array_append(out, (const guint8 *)"GNU", 4);
-	g_byte_array_append(out, bytes, sizeof(bytes));
-}
-
 /* A program for user space with one segment, of notes. */
 static void put_program(GByteArray *out, guint8 id)
 {
@@ -392,7 +381,7 @@ static void put_program(GByteArray *out, guint8 id)
 	pad(out, 4096);
 	g_byte_array_append(out, (const guint8 *)&header, sizeof(header));
 	g_byte_array_append(out, (const guint8 *)&notes, sizeof(notes));
-	put_note(out, id);
+	put_note(out, id, FALSE);
 }
 
 /* The build-id of a flat image with these notes in it; 0 when it has none that is certain. */
@@ -403,7 +392,7 @@ static guint8 flat_build_id(guint notes, guint programs)
 	for (guint i = 0; i < programs; i++)
 		put_program(out, (guint8)(0x10 + i));
 	for (guint i = 0; i < notes; i++)
-		put_note(out, (guint8)(0x50 + i));
+		put_note(out, (guint8)(0x50 + i), FALSE);
 	gsize size = 0, at = out->len - 20;
 	guint64 address = 0;
 	g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(out);
@@ -416,8 +405,28 @@ static guint8 flat_build_id(guint notes, guint programs)
 	return id[19];
 }
 
+/* With sections, .notes has it, whatever stands elsewhere. */
+static void check_elf_build_id(guint8 id, gboolean big)
+{
+	Writer w = { .layout = NEW, .base = BASE, .big_endian = big, .build_id = id };
+	g_autoptr(GBytes) bytes = make_image(&w, big ? EM_S390 : EM_X86_64);
+	g_autoptr(KmImage) image = open_bytes(bytes, NULL);
+	gsize size;
+	guint64 address;
+	const guint8 *found = km_image_build_id(image, &size, &address);
+	g_assert_cmpint(found != NULL, ==, id != 0);
+	if (!found)
+		return;
+	g_assert_cmpuint(size, ==, 20);
+	g_assert_cmphex(*found, ==, id);
+	g_assert_true(km_image_bytes(image, address, size) == found);
+}
+
 static void test_build_id(void)
 {
+	check_elf_build_id(0, FALSE);
+	check_elf_build_id(0x33, FALSE);
+	check_elf_build_id(0x33, TRUE);
 	g_assert_cmphex(flat_build_id(1, 0), ==, 0x50);
 	g_assert_cmphex(flat_build_id(1, 2), ==, 0x50);
 	g_assert_cmphex(flat_build_id(0, 1), ==, 0);
