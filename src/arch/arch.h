@@ -106,6 +106,7 @@ typedef struct KmArch {
 	const char *kbuild;	/* ARCH= of the kernel: "x86" */
 	const char *triplet;	/* GNU triplet of compilers: "x86_64-linux-gnu" */
 	const char *qemu;	/* qemu-system-NAME */
+	const char *qemu_user;	/* qemu-NAME, which runs single programs; NULL: none */
 	guint16 machine;	/* EM_* */
 	gboolean big_endian;
 	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */

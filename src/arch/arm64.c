@@ -176,6 +176,7 @@ const KmArch km_arch_arm64 = {
 	.kbuild = "arm64",
 	.triplet = "aarch64-linux-gnu",
 	.qemu = "aarch64",
+	.qemu_user = "aarch64",
 	.machine = EM_AARCH64,
 	.big_endian = FALSE,
 	.capstone_arch = CS_ARCH_ARM64,

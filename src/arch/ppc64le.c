@@ -199,6 +199,7 @@ const KmArch km_arch_ppc64le = {
 	.kbuild = "powerpc",
 	.triplet = "powerpc64le-linux-gnu",
 	.qemu = "ppc64",
+	.qemu_user = "ppc64le",
 	.machine = EM_PPC64,
 	.big_endian = FALSE,
 	.capstone_arch = CS_ARCH_PPC,

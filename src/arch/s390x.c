@@ -220,6 +220,7 @@ const KmArch km_arch_s390x = {
 	.kbuild = "s390",
 	.triplet = "s390x-linux-gnu",
 	.qemu = "s390x",
+	.qemu_user = "s390x",
 	.machine = EM_S390,
 	.big_endian = TRUE,
 	.capstone_arch = CS_ARCH_SYSZ,

@@ -326,6 +326,7 @@ const KmArch km_arch_x86_64 = {
 	.kbuild = "x86",
 	.triplet = "x86_64-linux-gnu",
 	.qemu = "x86_64",
+	.qemu_user = "x86_64",
 	.machine = EM_X86_64,
 	.big_endian = FALSE,
 	.can_build = TRUE,

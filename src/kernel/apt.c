@@ -190,6 +190,20 @@ char *km_apt_dependency(const char *depends, const char *prefix)
 	return NULL;
 }
 
+void km_apt_add_dependencies(const char *depends, GPtrArray *names)
+{
+	g_auto(GStrv) relations = g_strsplit(depends, ",", 0);
+	for (guint i = 0; relations[i]; i++) {
+		char *bar = strchr(relations[i], '|');
+		if (bar)
+			*bar = 0;
+		g_autofree char *name = NULL;
+		split_relation(relations[i], &name, NULL);
+		if (*name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+			g_ptr_array_add(names, g_steal_pointer(&name));
+	}
+}
+
 static gboolean is_linux_source(const char *name)
 {
 	return !strcmp(name, "linux") || (g_str_has_prefix(name, "linux-") && g_ascii_isdigit(name[6]));

@@ -45,3 +45,6 @@ GPtrArray *km_apt_parse(const char *text);
 
 /* One "name (op version)" of a Depends field: first alternative whose name starts with prefix. NULL when none. */
 char *km_apt_dependency(const char *depends, const char *prefix);
+
+/* Append the names in a Depends field (of alternatives the first) that names (of char *, owned) does not hold yet. */
+void km_apt_add_dependencies(const char *depends, GPtrArray *names);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/run.h"
+#include "kernel/exact.h"
 
 /* First word of text that is made of digits and dots only. */
 char *km_compiler_version(const char *text)
@@ -110,20 +111,84 @@ static void choose(KmKernel *kernel, const char *text, const char *version)
 	}
 }
 
+/* The very compiler, where one that is only alike was found, or none. FALSE: it is not set up, or does not apply. */
+static gboolean choose_exact(KmKernel *kernel, const char *text)
+{
+	g_autofree char *cache = km_kernel_cache_dir(NULL);
+	g_autofree char *command = cache ? km_exact_find(cache, kernel->arch, text) : NULL;
+	g_autofree char *missing = command ? km_exact_missing(kernel->arch, text) : NULL;
+	if (!command)
+		return FALSE;
+	g_clear_pointer(&kernel->compiler, g_free);
+	g_clear_pointer(&kernel->compiler_note, g_free);
+	if (missing)
+		kernel->compiler_problem = g_strdup_printf("kernel %s was built by %s, which is set up but cannot run "
+							   "on this machine yet: `apt-get install %s`",
+							   kernel->name, text, missing);
+	else
+		kernel->compiler = g_steal_pointer(&command);
+	return TRUE;
+}
+
+/* What to do to get the very compiler, as the tail of a message; "" when it cannot be had. Caller owns. */
+static char *advice(const KmKernel *kernel, const char *text)
+{
+	if (!km_exact_applies(kernel->arch, text))
+		return g_strdup("");
+	g_autofree char *missing = km_exact_missing(kernel->arch, text);
+	if (!missing)
+		return g_strdup_printf("; `kmend kernel fetch %s` sets up the very one", kernel->name);
+	return g_strdup_printf("; `apt-get install %s`, then `kmend kernel fetch %s` sets up the very one", missing,
+			       kernel->name);
+}
+
+static void find(KmKernel *kernel, const char *text, const char *version)
+{
+	choose(kernel, text, version);
+	if ((kernel->compiler && !kernel->compiler_note) || choose_exact(kernel, text))
+		return;
+	g_autofree char *tail = advice(kernel, text);
+	if (kernel->compiler_note) {
+		char *whole = g_strconcat(kernel->compiler_note, tail, NULL);
+		g_free(kernel->compiler_note);
+		kernel->compiler_note = whole;
+		return;
+	}
+	g_autofree char *package = package_name(text, version, kernel->arch);
+	kernel->compiler_problem = *tail ? g_strdup_printf("kernel %s was built by %s, which is not on this machine%s",
+							   kernel->name, text, tail)
+					 : g_strdup_printf("kernel %s was built by %s, which is not on this machine: "
+							   "`apt-get install %s`",
+							   kernel->name, text, package);
+}
+
 void km_compiler_find(KmKernel *kernel)
 {
 	g_autofree char *text = km_kernel_config(kernel, "CC_VERSION_TEXT");
 	g_autofree char *version = text ? km_compiler_version(text) : NULL;
-	if (!version) {
+	if (version)
+		find(kernel, text, version);
+	else
 		kernel->compiler_problem =
 			g_strdup_printf("%s names no compiler (CONFIG_CC_VERSION_TEXT)", kernel->config);
+}
+
+void km_compiler_provide(KmKernel *kernel, KmProgress *progress)
+{
+	g_autofree char *cache = km_kernel_cache_dir(NULL);
+	g_autofree char *text = km_kernel_config(kernel, "CC_VERSION_TEXT");
+	if (!cache || !text || !kernel->compiler_note || !km_exact_applies(kernel->arch, text))
+		return;
+	g_autofree char *missing = km_exact_missing(kernel->arch, text);
+	if (missing)
+		return;
+	g_autoptr(GError) local = NULL;
+	if (km_exact_provide(cache, kernel->arch, text, progress, &local)) {
+		choose_exact(kernel, text);
 		return;
 	}
-	choose(kernel, text, version);
-	if (kernel->compiler)
-		return;
-	g_autofree char *package = package_name(text, version, kernel->arch);
-	kernel->compiler_problem = g_strdup_printf("kernel %s was built by %s, which is not on this machine: "
-						   "`apt-get install %s`",
-						   kernel->name, text, package);
+	g_free(kernel->compiler_note);
+	kernel->compiler_note = g_strdup_printf("the kernel was built by %s, which cannot be set up: %s; %s is another "
+						"build: the proof will tell",
+						text, local->message, kernel->compiler);
 }

@@ -10,5 +10,11 @@
  */
 void km_compiler_find(KmKernel *kernel);
 
+/*
+ * For a kernel that was fetched: where the compiler found is not the very one that built it, and that one can be had from the archive
+ * (exact.h), set it up and choose it. Never fails: why not is in compiler_note.
+ */
+void km_compiler_provide(KmKernel *kernel, KmProgress *progress);
+
 /* "12.2.0" out of "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0", NULL when there is none. Caller owns. */
 char *km_compiler_version(const char *text);

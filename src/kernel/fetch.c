@@ -7,6 +7,7 @@
 #include "image/image.h"
 #include "kernel/buildtree.h"
 #include "kernel/cache.h"
+#include "kernel/compiler.h"
 #include "kernel/debian.h"
 #include "kernel/kernel.h"
 #include "kernel/record.h"
@@ -244,11 +245,9 @@ static KmKernel *fetch_arch(const char *cache, const char *name, const KmArch *a
 	return plan ? fetch_plan(cache, plan, apt, foreign ? host : apt, progress, error) : NULL;
 }
 
-KmKernel *km_kernel_fetch(const char *release, const char *arch_name, KmProgress *progress, GError **error)
+static KmKernel *load_or_fetch(const char *cache, const char *release, const char *arch_name, KmProgress *progress,
+			       GError **error)
 {
-	g_autofree char *cache = km_kernel_cache_dir(error);
-	if (!cache || (release && !km_cache_check_name(release, error)))
-		return NULL;
 	const KmArch *arch = choose_arch(release, arch_name, error);
 	if (!arch)
 		return NULL;
@@ -256,4 +255,15 @@ KmKernel *km_kernel_fetch(const char *release, const char *arch_name, KmProgress
 	if (dir && g_file_test(dir, G_FILE_TEST_IS_DIR))
 		return km_kernel_load(cache, release, error);
 	return fetch_arch(cache, release, arch, progress, error);
+}
+
+KmKernel *km_kernel_fetch(const char *release, const char *arch_name, KmProgress *progress, GError **error)
+{
+	g_autofree char *cache = km_kernel_cache_dir(error);
+	if (!cache || (release && !km_cache_check_name(release, error)))
+		return NULL;
+	KmKernel *kernel = load_or_fetch(cache, release, arch_name, progress, error);
+	if (kernel)
+		km_compiler_provide(kernel, progress);
+	return kernel;
 }

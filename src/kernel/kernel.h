@@ -11,6 +11,7 @@
  *     image                         the bare image (km_image_unpack)
  *     boot/vmlinuz  modules/...     what was shipped
  *     work/                         derived data that can be made again (kbuild environment, template): kmend's own
+ *   compiler/<arch>-<name>/         the very compiler of foreign kernels, see exact.h
  *   lock/  tmp/
  */
 #pragma once

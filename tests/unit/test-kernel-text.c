@@ -8,6 +8,7 @@
 #include "kernel/compiler.h"
 #include "kernel/config.h"
 #include "kernel/debian.h"
+#include "kernel/exact.h"
 #include "kernel/symvers.h"
 
 #define assert_text(value, expected)                                                                                   \
@@ -161,16 +162,21 @@ static void test_compiler_version(void)
 }
 
 /* A kernel with only a configuration, to find the compiler for. */
-static KmKernel *configured(const KmTempDir *dir, const char *text)
+static KmKernel *configured_for(const KmTempDir *dir, const KmArch *arch, const char *text)
 {
 	KmKernel *kernel = g_new0(KmKernel, 1);
 	g_autofree char *config = g_strdup_printf("CONFIG_CC_VERSION_TEXT=\"%s\"\n", text);
 	kernel->name = g_strdup("test");
-	kernel->arch = km_arch_host();
+	kernel->arch = arch;
 	kernel->config = g_build_filename(dir->path, ".config", NULL);
 	g_assert_true(g_file_set_contents(kernel->config, config, -1, NULL));
 	km_compiler_find(kernel);
 	return kernel;
+}
+
+static KmKernel *configured(const KmTempDir *dir, const char *text)
+{
+	return configured_for(dir, km_arch_host(), text);
 }
 
 /* A fake compiler at the front of PATH. */
@@ -210,6 +216,97 @@ static void test_compiler(void)
 	g_assert_nonnull(none->compiler_problem);
 }
 
+static void test_apt_dependencies(void)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	g_ptr_array_add(names, g_strdup("cpp-12"));
+	km_apt_add_dependencies("gcc-12-base (= 12.2.0-14), libc6 (>= 2.36) | libc6.1, cpp-12:any", names);
+	km_apt_add_dependencies("libc6, zlib1g (>= 1:1.1.4)", names);
+	km_apt_add_dependencies("", names);
+	g_ptr_array_add(names, NULL);
+	g_autofree char *all = g_strjoinv(" ", (char **)names->pdata);
+	g_assert_cmpstr(all, ==, "cpp-12 gcc-12-base libc6 zlib1g");
+}
+
+/* An architecture that is not this machine's. */
+static const KmArch *foreign_arch(void)
+{
+	const KmArch *const *arch = km_arch_all();
+	return *arch == km_arch_host() ? arch[1] : *arch;
+}
+
+/* What a fetch would have put there. */
+static char *make_exact(const KmTempDir *dir, const KmArch *arch)
+{
+	g_autofree char *name = g_strdup_printf("compiler/%s-gcc-93-93.2.0-1+fix1/bin", arch->name);
+	g_autofree char *bin = g_build_filename(dir->path, name, NULL);
+	g_autofree char *command = g_strdup_printf("%s-gcc-93", arch->triplet);
+	char *path = g_build_filename(bin, command, NULL);
+	g_assert_true(km_make_dirs(bin, NULL));
+	g_assert_true(g_file_set_contents_full(path, "#!/bin/sh\n", -1, G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+	return path;
+}
+
+static void assert_message(const char *text, const char *pattern)
+{
+	g_assert_nonnull(text);
+	if (!g_pattern_match_simple(pattern, text))
+		g_error("'%s' does not match '%s'", text, pattern);
+}
+
+/* A foreign kernel's compiler: the cross compiler of that version is another build. */
+static void test_exact(void)
+{
+	const char *text = "gcc-93 (Distro 93.2.0-1+fix1) 93.2.0";
+	const KmArch *arch = foreign_arch();
+	g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "test", NULL);
+	g_autofree char *cross = g_strdup_printf("%s-gcc-93", arch->triplet);
+	g_autofree char *emulator = g_strdup_printf("qemu-%s", arch->qemu_user);
+	g_autofree char *old_path = g_strdup(g_getenv("PATH"));
+	g_setenv("KMEND_CACHE", dir->path, TRUE);
+	g_setenv("PATH", dir->path, TRUE);
+
+	g_autoptr(KmKernel) nothing = configured_for(dir, arch, text);
+	g_assert_null(nothing->compiler);
+	assert_message(nothing->compiler_problem,
+		       "*`apt-get install gcc-93-* qemu-user-static`, then `kmend kernel fetch test`*");
+	make_compiler(dir, cross, "93.2.0", arch->triplet);
+	g_autoptr(KmKernel) alike = configured_for(dir, arch, text);
+	g_assert_cmpstr(alike->compiler, ==, cross);
+	assert_message(alike->compiler_note, "*`apt-get install qemu-user-static`, then `kmend kernel fetch test`*");
+
+	g_autofree char *exact = make_exact(dir, arch);
+	g_autoptr(KmKernel) cannot = configured_for(dir, arch, text);
+	g_assert_null(cannot->compiler);
+	assert_message(cannot->compiler_problem, "*cannot run on this machine yet: `apt-get install qemu-user-static`");
+	make_compiler(dir, emulator, "7", "");
+	g_autoptr(KmKernel) chosen = configured_for(dir, arch, text);
+	g_assert_cmpstr(chosen->compiler, ==, exact);
+	g_assert_null(chosen->compiler_note);
+	/* Another package of the same number is not it, and the cross compiler may be the very one. */
+	g_autoptr(KmKernel) other = configured_for(dir, arch, "gcc-93 (Distro 93.2.0-1+fix2) 93.2.0");
+	g_assert_cmpstr(other->compiler, ==, cross);
+	assert_message(other->compiler_note, "*`kmend kernel fetch test` sets up the very one");
+	g_autoptr(KmKernel) same = configured_for(dir, arch, "gcc-93 (Distro 93.2.0-1) 93.2.0");
+	g_assert_cmpstr(same->compiler, ==, cross);
+	g_assert_null(same->compiler_note);
+	g_setenv("PATH", old_path, TRUE);
+	g_unsetenv("KMEND_CACHE");
+}
+
+static void test_exact_applies(void)
+{
+	const KmArch *arch = foreign_arch();
+	g_assert_true(km_exact_applies(arch, "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"));
+	g_assert_false(km_exact_applies(arch, "gcc (GCC) 12.2.0"));
+	g_assert_false(km_exact_applies(arch, "gcc-12 (Debian ../../x) 12.2.0"));
+	g_assert_false(km_exact_applies(arch, "gcc-12 (Debian 12.2.0-14'; rm) 12.2.0"));
+	g_assert_false(km_exact_applies(arch, "Debian clang version 14.0.6"));
+	g_assert_false(km_exact_applies(arch, ""));
+	if (km_arch_host())
+		g_assert_false(km_exact_applies(km_arch_host(), "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -222,5 +319,8 @@ int main(int argc, char **argv)
 	g_test_add_func("/kernel/debian/uname", test_uname_version);
 	g_test_add_func("/kernel/compiler/version", test_compiler_version);
 	g_test_add_func("/kernel/compiler/find", test_compiler);
+	g_test_add_func("/kernel/apt/dependencies", test_apt_dependencies);
+	g_test_add_func("/kernel/compiler/exact", test_exact);
+	g_test_add_func("/kernel/compiler/exact/applies", test_exact_applies);
 	return g_test_run();
 }
