@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "image/image.h"
 #include "kernel/buildtree.h"
+#include "kernel/busybox.h"
 #include "kernel/cache.h"
 #include "kernel/compiler.h"
 #include "kernel/debian.h"
@@ -242,7 +243,12 @@ static KmKernel *fetch_arch(const char *cache, const char *name, const KmArch *a
 	if (foreign && !host)
 		return NULL;
 	g_autoptr(KmDebian) plan = km_debian_plan(apt, foreign ? host : apt, arch, release, error);
-	return plan ? fetch_plan(cache, plan, apt, foreign ? host : apt, progress, error) : NULL;
+	g_autoptr(KmKernel) kernel = plan ? fetch_plan(cache, plan, apt, foreign ? host : apt, progress, error) : NULL;
+	if (kernel && foreign) {
+		/* Only `kmend try` needs it: it will look again, and say what is wrong. */
+		g_autofree char *busybox = km_busybox(arch, progress, NULL);
+	}
+	return g_steal_pointer(&kernel);
 }
 
 static KmKernel *load_or_fetch(const char *cache, const char *release, const char *arch_name, KmProgress *progress,

@@ -12,6 +12,7 @@
  *     boot/vmlinuz  modules/...     what was shipped
  *     work/                         derived data that can be made again (kbuild environment, template): kmend's own
  *   compiler/<arch>-<name>/         the very compiler of foreign kernels, see exact.h
+ *   busybox/<arch>/                 for virtual machines of foreign kernels
  *   lock/  tmp/
  */
 #pragma once

@@ -26,7 +26,6 @@ exec 3<>"$RESULTS"
 stty raw -echo <&3
 echo 30 >/proc/sys/kernel/hung_task_timeout_secs 2>/dev/null
 
-LP=/sys/kernel/livepatch
 O=/run/out
 mkdir -p /run/w
 
@@ -73,9 +72,31 @@ insert_stock() {
 	done
 }
 
+# lp NAME: the live patch's directory, of the kernel's livepatch core or of kmend's own runtime
+lp() {
+	if [ -d "/sys/kernel/kmend/$1" ]; then
+		echo "/sys/kernel/kmend/$1"
+	else
+		echo "/sys/kernel/livepatch/$1"
+	fi
+}
+
+now() {
+	cut -d. -f1 /proc/uptime
+}
+
+# Kmend's own runtime switches at once, or says that it cannot: then what it logged last is all there is to know.
+is_busy() {
+	[ -d /sys/module/kmend_runtime ] && grep -q 'resource busy' $O
+}
+
 # Which tasks keep a transition from ending: those not yet in the state that is wanted.
 blockers() {
-	want=$(cat "$LP/$1/enabled" 2>/dev/null)
+	if [ -d /sys/module/kmend_runtime ]; then
+		dmesg | grep kmend | grep -v "kmend $NONCE" | tail -n 4
+		return
+	fi
+	want=$(cat "$(lp "$1")/enabled" 2>/dev/null)
 	for t in /proc/[0-9]*/task/[0-9]*; do
 		state=$(cat "$t/patch_state" 2>/dev/null) || continue
 		[ "$state" = -1 ] || [ "$state" = "$want" ] && continue
@@ -86,9 +107,9 @@ blockers() {
 
 # settle KEY NAME: wait for the end of the transition; a patch that is gone has ended too
 settle() {
-	end=$(($(cut -d. -f1 /proc/uptime) + STALL))
-	while [ "$(cat "$LP/$2/transition" 2>/dev/null)" = 1 ]; do
-		if [ "$(cut -d. -f1 /proc/uptime)" -ge $end ]; then
+	end=$(($(now) + STALL))
+	while [ "$(cat "$(lp "$2")/transition" 2>/dev/null)" = 1 ]; do
+		if [ "$(now)" -ge $end ]; then
 			blockers "$2" >$O 2>&1
 			answer "$1/$2" 1 $O
 			return 1
@@ -98,9 +119,33 @@ settle() {
 	say "$1/$2" 0
 }
 
+# stalled KEY NAME END: is it over with a runtime that says that something is busy? Else it was a moment's wait.
+stalled() {
+	if [ "$(now)" -ge "$3" ]; then
+		blockers "$2" >$O 2>&1
+		answer "$1/$2" 1 $O
+		return 0
+	fi
+	usleep 200000
+	return 1
+}
+
+insert_patch() {
+	[ -d "/sys/module/$1" ] && return 0
+	end=$(($(now) + STALL))
+	until insmod "/kmend/patch/$1.ko" >$O 2>&1 3>&-; do
+		if ! is_busy; then
+			answer "load/$1" 1 $O
+			return 1
+		fi
+		! stalled transition "$1" $end || return 1
+	done
+	answer "load/$1" 0 $O
+}
+
 load_patch() {
-	insert load "/kmend/patch/$1.ko" "$1" || return 1
-	if [ ! -d "$LP/$1" ]; then
+	insert_patch "$1" || return 1
+	if [ ! -d "$(lp "$1")" ]; then
 		say registered/"$1" 1
 		return 1
 	fi
@@ -110,7 +155,7 @@ load_patch() {
 # The directory vanishes when the transition is over, the module's reference shortly after.
 wait_gone() {
 	n=0
-	while [ -d "$LP/$1" ]; do
+	while [ -d "$(lp "$1")" ]; do
 		n=$((n + 1))
 		[ $n -gt 500 ] && return 1
 		usleep 20000
@@ -128,15 +173,23 @@ remove_module() {
 	answer "remove/$1" $? $O
 }
 
+disable_patch() {
+	end=$(($(now) + STALL))
+	until (echo 0 >"$(lp "$1")/enabled") >$O 2>&1 || [ ! -d "$(lp "$1")" ]; do
+		if ! is_busy; then
+			answer "disable/$1" 1 $O
+			return 1
+		fi
+		! stalled untransition "$1" $end || return 1
+	done
+	say "disable/$1" 0
+}
+
 unload_patch() {
 	[ -d "/sys/module/$1" ] || return 0
-	if [ -d "$LP/$1" ]; then
-		if [ "$(cat "$LP/$1/enabled" 2>/dev/null)" = 1 ]; then
-			(echo 0 >"$LP/$1/enabled") >$O 2>&1
-			status=$?
-			[ -d "$LP/$1" ] || status=0
-			answer "disable/$1" $status $O
-			[ $status = 0 ] || return 1
+	if [ -d "$(lp "$1")" ]; then
+		if [ "$(cat "$(lp "$1")/enabled" 2>/dev/null)" = 1 ]; then
+			disable_patch "$1" || return 1
 		fi
 		settle untransition "$1" || return 1
 		wait_gone "$1"

@@ -194,6 +194,7 @@ char *km_log_reasons(const GPtrArray *lines, guint from, const char *module)
 	for (guint i = from; i < lines->len; i++) {
 		const char *message = km_log_message(lines->pdata[i]);
 		gboolean about = g_str_has_prefix(message, "livepatch:") || g_str_has_prefix(message, "module:") ||
+				 g_str_has_prefix(message, "kmend:") || g_str_has_prefix(message, "kmend_runtime:") ||
 				 strstr(message, module);
 		/* "loading out-of-tree module taints kernel" and its like are no reasons */
 		if (about && !strstr(message, "taint") && g_hash_table_add(seen, (gpointer)message))

@@ -28,6 +28,11 @@ void km_vm_module_free(KmVmModule *module)
 	g_free(module);
 }
 
+gboolean km_vm_module_is_livepatch(const KmVmModule *module)
+{
+	return module->livepatch || g_strv_contains((const char *const *)module->depends, KM_VM_RUNTIME);
+}
+
 static char *spell(const char *name)
 {
 	return g_strdelimit(g_strdup(name), "-", '_');
@@ -256,7 +261,7 @@ char *km_vm_index_take(KmVmIndex *index, const char *module, GError **error)
 	g_autoptr(KmVmModule) read = km_vm_module_read(module, error);
 	if (!read)
 		return NULL;
-	if (read->livepatch)
+	if (km_vm_module_is_livepatch(read))
 		return km_refuse_null(error, "%s is a live patch: it is not loaded as a module, but tried", module);
 	g_hash_table_replace(index->paths, g_strdup(read->name), g_strdup(module));
 	return g_strdup(read->name);

@@ -15,6 +15,12 @@ typedef struct {
 	gboolean livepatch; /* .modinfo says livepatch=Y */
 } KmVmModule;
 
+/* The module with kmend's own runtime, which live patches for a kernel without a livepatch core depend on. */
+#define KM_VM_RUNTIME "kmend_runtime"
+
+/* For the kernel's livepatch core, or for kmend's own runtime. */
+gboolean km_vm_module_is_livepatch(const KmVmModule *module);
+
 /* Read .ko, .ko.xz, .ko.gz or .ko.zst. NULL when it is no module. */
 KmVmModule *km_vm_module_read(const char *path, GError **error);
 void km_vm_module_free(KmVmModule *module);

@@ -14,6 +14,7 @@ typedef struct {
 	const char *append; /* more of the kernel's command line under emulation */
 	const char *console; /* the first serial port, as the kernel calls it */
 	const char *results; /* the second one, in the guest */
+	const char *device; /* what the second one is; NULL: the machine has one itself */
 } KmMachine;
 
 /* Refused for an architecture that has no row. */

@@ -3,10 +3,10 @@
 #include "vm/vm.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "kernel/busybox.h"
 #include "vm/guest.h"
 #include "vm/initramfs.h"
 #include "vm/modules.h"
@@ -29,6 +29,7 @@ typedef struct {
 	char *nonce;
 	guint timeout;
 	gboolean accelerated;
+	KmProgress *progress;
 } Job;
 
 static void job_clear(Job *job)
@@ -70,8 +71,10 @@ char *km_try_release(const char *module, GError **error)
 static gboolean check_patch(const Job *job, const KmVmModule *patch, GError **error)
 {
 	gsize length = strlen(job->kernel->release);
-	if (!patch->livepatch)
-		return km_refuse(error, "%s is not a live patch: its .modinfo lacks livepatch=Y", patch->path);
+	if (!km_vm_module_is_livepatch(patch))
+		return km_refuse(error,
+				 "%s is not a live patch: its .modinfo has neither livepatch=Y nor depends on %s",
+				 patch->path, KM_VM_RUNTIME);
 	if (strncmp(patch->vermagic, job->kernel->release, length) ||
 	    (patch->vermagic[length] && patch->vermagic[length] != ' '))
 		return km_refuse(error,
@@ -245,22 +248,9 @@ static gboolean add_config(const Job *job, KmInitramfs *ramfs, GError **error)
 	return km_initramfs_add_text(ramfs, "kmend/config", 0644, text, error);
 }
 
-/* A static busybox for the guest's architecture. Caller owns. */
-static char *find_busybox(const Job *job, GError **error)
-{
-	static const char *const places[] = { "/bin/busybox", "/usr/bin/busybox" };
-	if (job->kernel->arch != km_arch_host())
-		return km_refuse_null(error, "cannot try a kernel for %s on this machine yet: no busybox for it",
-				      job->kernel->arch->name);
-	for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
-		if (!access(places[i], X_OK))
-			return g_strdup(places[i]);
-	return km_fail_null(error, "busybox is missing: install the package busybox-static");
-}
-
 static gboolean add_busybox(const Job *job, KmInitramfs *ramfs, GError **error)
 {
-	g_autofree char *path = find_busybox(job, error);
+	g_autofree char *path = km_busybox(job->kernel->arch, job->progress, error);
 	if (!path || !km_initramfs_add_file(ramfs, "bin/busybox", path, error)) {
 		if (path)
 			g_prefix_error(error, "the VM needs the package busybox-static: ");
@@ -341,7 +331,7 @@ static KmVerdict *run(Job *job, const char *initrd, KmProgress *progress, GError
 
 KmVerdict *km_try(KmKernel *kernel, const KmTry *options, KmProgress *progress, GError **error)
 {
-	g_auto(Job) job = { .kernel = kernel, .options = options };
+	g_auto(Job) job = { .kernel = kernel, .options = options, .progress = progress };
 	job.machine = km_machine_find(kernel->arch, error);
 	if (!job.machine || !gather_modules(&job, error))
 		return NULL;

@@ -159,6 +159,25 @@ static void test_modinfo(void)
 	g_assert_cmpuint(g_strv_length(module->depends), ==, 0);
 }
 
+static void check_livepatch(const char *dir, const char *tags, gboolean expected)
+{
+	make_module(dir, "lp.ko", tags);
+	g_autofree char *path = g_build_filename(dir, "lp.ko", NULL);
+	g_autoptr(KmVmModule) module = km_vm_module_read(path, NULL);
+	g_assert_nonnull(module);
+	g_assert_cmpint(km_vm_module_is_livepatch(module), ==, expected);
+}
+
+/* For the kernel's livepatch core, or for kmend's own runtime. */
+static void test_livepatch(void)
+{
+	g_autoptr(KmTempDir) dir = make_tree();
+	check_livepatch(dir->path, "livepatch=Y|name=lp", TRUE);
+	check_livepatch(dir->path, "depends=dummy,kmend-runtime|name=lp", TRUE);
+	check_livepatch(dir->path, "depends=dummy|name=lp", FALSE);
+	check_livepatch(dir->path, "name=kmend_runtime", FALSE);
+}
+
 static void assert_no_module(const char *path, const void *data, gsize size)
 {
 	g_autoptr(GError) error = NULL;
@@ -261,6 +280,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/vm/modules/files", test_files);
 	g_test_add_func("/vm/modules/unresolved", test_unresolved);
 	g_test_add_func("/vm/modules/modinfo", test_modinfo);
+	g_test_add_func("/vm/modules/livepatch", test_livepatch);
 	g_test_add_func("/vm/modules/no-module", test_no_module);
 	g_test_add_func("/vm/initramfs/archive", test_archive);
 	g_test_add_func("/vm/initramfs/refused-files", test_refused_files);

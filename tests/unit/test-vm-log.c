@@ -91,6 +91,9 @@ static void test_reasons(void)
 	g_autofree char *why = km_log_reasons(lines, 0, "lp");
 	g_assert_cmpstr(why, ==, "livepatch: symbol 'f' not found in symbol table");
 	g_assert_null(km_log_reasons(lines, 2, "lp"));
+	g_autoptr(GPtrArray) own = km_log_lines("[ 1] kmend_runtime: another kernel\n[ 1] usb 1-1: hi\n");
+	g_autofree char *said = km_log_reasons(own, 0, "lp");
+	g_assert_cmpstr(said, ==, "kmend_runtime: another kernel");
 }
 
 static void test_taint(void)
