@@ -9,6 +9,8 @@
 #define MAX_PAD 256
 /* A hook call is at most this far behind the label (ppc64le sets up its TOC first). */
 #define MAX_PROLOGUE 16
+/* Fewer records than this are not recognized as the table without its name. */
+#define MIN_FOUND 64
 
 static int compare_entries(gconstpointer a, gconstpointer b)
 {
@@ -21,24 +23,6 @@ static gboolean is_code(const KmImage *image, guint64 address)
 	return km_image_bytes(image, address, 4) && km_image_nearest(image, address);
 }
 
-static GArray *read_entries(const KmImage *image)
-{
-	guint64 start, stop, value;
-	if (!km_image_table(image, "__mcount_loc", "__start_mcount_loc", "__stop_mcount_loc", &start, &stop) ||
-	    stop - start > image->size || (stop - start) % 8 || stop == start)
-		return NULL;
-	g_autoptr(GArray) entries = g_array_sized_new(FALSE, FALSE, sizeof(guint64), (guint)((stop - start) / 8));
-	for (guint64 at = start; at < stop; at += 8) {
-		if (!km_image_pointer(image, at, &value) || (value && !is_code(image, value)))
-			return NULL;
-		/* A function the linker dropped (a weak one) leaves a zero. */
-		if (value)
-			g_array_append_val(entries, value);
-	}
-	g_array_sort(entries, compare_entries);
-	return entries->len ? g_steal_pointer(&entries) : NULL;
-}
-
 /* Bytes from address to the next symbol; 0 when it is not near, or address is at the start of a function as it is. */
 static guint distance_to_next(const KmImage *image, guint64 address)
 {
@@ -48,6 +32,76 @@ static guint distance_to_next(const KmImage *image, guint64 address)
 	if (address - nearest->address <= MAX_PROLOGUE)
 		return 0;
 	return next < all + n && next->address - address < MAX_PAD ? (guint)(next->address - address) : 0;
+}
+
+/* The address stored at place; FALSE: it is no code. A function the linker dropped (a weak one) leaves a zero. */
+static gboolean read_entry(const KmImage *image, guint64 place, guint64 *value)
+{
+	return km_image_pointer(image, place, value) && (!*value || is_code(image, *value));
+}
+
+static GArray *read_entries(const KmImage *image, guint64 start, guint64 stop)
+{
+	guint64 value;
+	if (stop - start > image->size || (stop - start) % 8 || stop == start)
+		return NULL;
+	g_autoptr(GArray) entries = g_array_sized_new(FALSE, FALSE, sizeof(guint64), (guint)((stop - start) / 8));
+	for (guint64 at = start; at < stop; at += 8) {
+		if (!read_entry(image, at, &value))
+			return NULL;
+		if (value)
+			g_array_append_val(entries, value);
+	}
+	g_array_sort(entries, compare_entries);
+	return entries->len ? g_steal_pointer(&entries) : NULL;
+}
+
+/*
+ * A table without a name: by far the longest row of pointers to places in code that all hold the same instruction, which is what the
+ * compiler leaves for the hook. The kernel relocates them, so the row is one of its relocations too. The places
+ * are counted from first, up to the end of the row.
+ */
+static guint row_length(const KmImage *image, guint first, guint32 *word)
+{
+	const KmPointer *all = (const KmPointer *)(void *)image->pointers->data;
+	guint n = 0;
+	for (guint i = first; i < image->pointers->len && all[i].place == all[first].place + 8 * (guint64)n; i++, n++) {
+		const guint8 *code = km_image_bytes(image, all[i].value, 4);
+		if (!code || all[i].value % 4 || (n && km_image_get_u32(image, code) != *word))
+			break;
+		*word = km_image_get_u32(image, code);
+	}
+	return n;
+}
+
+/* Most of them must be at functions: a row of pointers to equal data is none. */
+static gboolean at_functions(const KmImage *image, const GArray *entries)
+{
+	guint near = 0;
+	for (guint i = 0; i < entries->len; i++) {
+		guint64 address = g_array_index(entries, guint64, i);
+		const KmKsym *nearest = km_image_nearest(image, address);
+		near += address - nearest->address <= MAX_PROLOGUE || distance_to_next(image, address);
+	}
+	return near > entries->len / 2;
+}
+
+static GArray *find_entries(const KmImage *image)
+{
+	guint best = 0, best_n = 0, n;
+	guint32 word = 0;
+	for (guint i = 0; i < image->pointers->len; i += MAX(n, 1)) {
+		n = row_length(image, i, &word);
+		if (n > best_n) {
+			best = i;
+			best_n = n;
+		}
+	}
+	if (best_n < MIN_FOUND)
+		return NULL;
+	guint64 start = g_array_index(image->pointers, KmPointer, best).place;
+	g_autoptr(GArray) entries = read_entries(image, start, start + 8 * (guint64)best_n);
+	return entries && at_functions(image, entries) ? g_steal_pointer(&entries) : NULL;
 }
 
 /*
@@ -67,7 +121,11 @@ static void skip_pads(const KmImage *image, GArray *entries)
 
 void km_entries_read(KmImage *image)
 {
-	image->entries = read_entries(image);
+	guint64 start, stop;
+	if (km_image_table(image, "__mcount_loc", "__start_mcount_loc", "__stop_mcount_loc", &start, &stop))
+		image->entries = read_entries(image, start, stop);
+	else if (image->flat)
+		image->entries = find_entries(image);
 	if (image->entries)
 		skip_pads(image, image->entries);
 	image->entries_done = TRUE;
