@@ -141,15 +141,16 @@ typedef struct KmArch {
 
 	/*
 	 * Assembly text, whole lines, that tests a static key and jumps to target when it is set (when_set) or when it is not. key is
-	 * an operand as the compiler writes it ("__tracepoint_x+8"). It may change the flags: jump labels are asm goto,
-	 * after which compilers expect nothing of them. NULL: not available. Caller owns the text.
+	 * an operand as the compiler writes it ("__tracepoint_x+8"). It may change the flags only where compilers expect nothing of them after
+	 * an asm goto, and no register. NULL: not available. Caller owns the text.
 	 */
 	char *(*test_key)(const char *key, gboolean when_set, const char *target);
 
 	/*
 	 * Assembly text, whole lines, that does what instruction does once the kernel, while it starts, has put the value of the variable
-	 * symbol into it. kind: of constant, as the kernel's sections call it: "ptr" a 64-bit immediate, "shift" a count. It may
-	 * change the flags, as instruction may. NULL result: instruction is not understood. NULL: not available. Caller owns the text.
+	 * symbol into it. kind: of constant, as the kernel's sections call it: "ptr" a 64-bit immediate, "shift" a count. instruction may be
+	 * several, line by line. The text may change the flags if instruction may. NULL result: instruction is not understood. NULL: not
+	 * available. Caller owns the text.
 	 */
 	char *(*read_constant)(const char *kind, const char *symbol, const char *instruction);
 

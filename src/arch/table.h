@@ -56,6 +56,9 @@ GArray *km_arch_word_branches(const struct KmSection *section, guint64 start, gu
 			      gboolean (*decode)(guint32 insn, guint64 at, KmBranch *branch));
 /* KmArch.read_constant for x86-64. */
 char *km_arch_x86_64_read_constant(const char *kind, const char *symbol, const char *instruction);
+/* arm64-listing.c: KmArch.test_key, KmArch.read_constant */
+char *km_arch_arm64_test_key(const char *key, gboolean when_set, const char *target);
+char *km_arch_arm64_read_constant(const char *kind, const char *symbol, const char *instruction);
 /* What km_arch_reader_new() makes. */
 typedef struct {
 	size_t handle; /* csh */

@@ -422,12 +422,13 @@ static char *fold(const Job *job, const KmUnit *unit, const char *text)
 }
 
 /* What is compared and taken into the live patch: variables have sections of their own, constants that the kernel writes into its code while
- * it starts are read from their variables, and a module's code tests its static keys instead of having jump labels. */
+ * it starts are read from their variables, and code tests its static keys instead of having jump labels wherever those could not be filled in in time. */
 static char *take_apart(const Job *job, const KmUnit *unit, const char *text)
 {
 	g_autofree char *scattered = km_scatter_data(text);
 	g_autofree char *reading = km_read_constants(scattered, job->kernel->arch);
-	return unit->module_path ? km_test_keys(reading, job->kernel->arch) : g_steal_pointer(&reading);
+	gboolean test = unit->module_path || unit->tests_keys;
+	return test ? km_test_keys(reading, job->kernel->arch) : g_steal_pointer(&reading);
 }
 
 static gboolean assemble_sectioned(Job *job, const KmUnit *unit, gboolean patched, const char *listing,

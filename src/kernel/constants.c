@@ -7,6 +7,8 @@
  *	.pushsection runtime_ptr_dentry_hashtable,"a"
  *		.long 1b - 8 - .
  *	.popsection
+ *
+ * or with the label before the instructions, and ".long 1b - ." in the section.
  */
 #include "kernel/constants.h"
 
@@ -18,7 +20,7 @@
 typedef struct {
 	const char *start, *end;
 	char *kind, *symbol; /* "ptr", "dentry_hashtable" */
-	char *instruction;
+	char *instruction; /* or several, line by line */
 } Place;
 
 static void place_clear(Place *place)
@@ -61,14 +63,47 @@ static gboolean read_name(Place *place, const char *rest)
 	return TRUE;
 }
 
-/* The one row, which names a place before the label, and the end of the section. */
-static gboolean read_row(Place *place, const char *p)
+/* The one row, which names a place at or before the label, and the end of the section. */
+static gboolean read_row(Place *place, const char *p, gboolean label_first)
 {
 	g_autofree char *row = line_text(p);
 	p = next_line(p);
 	g_autofree char *last = line_text(p);
 	place->end = next_line(p);
-	return g_str_has_prefix(row, ".long 1b - ") && g_str_has_suffix(row, " - .") && !strcmp(last, ".popsection");
+	gboolean named = label_first ? !strcmp(row, ".long 1b - .")
+				     : g_str_has_prefix(row, ".long 1b - ") && g_str_has_suffix(row, " - .") &&
+					       strcmp(row, ".long 1b - .");
+	return named && !strcmp(last, ".popsection");
+}
+
+/* "1:" of its own behind the one instruction before section. */
+static gboolean read_before_label(Place *place, const char *listing, const char *section)
+{
+	const char *label = line_before(listing, section);
+	g_autofree char *text = label ? line_text(label) : NULL;
+	place->start = text && !strcmp(text, "1:") ? line_before(listing, label) : NULL;
+	if (place->start)
+		place->instruction = line_text(place->start);
+	return place->start != NULL;
+}
+
+/* From a line that begins with "1:" on to section: up to four instructions. */
+static gboolean read_after_label(Place *place, const char *listing, const char *section)
+{
+	g_autoptr(GString) code = g_string_new(NULL);
+	const char *line = section;
+	for (guint lines = 0; lines < 4 && (line = line_before(listing, line)); lines++) {
+		g_autofree char *text = line_text(line);
+		gboolean first = g_str_has_prefix(text, "1:");
+		g_string_prepend(code, code->len ? "\n" : "");
+		g_string_prepend(code, first ? text + 2 + strspn(text + 2, " \t") : text);
+		if (!first)
+			continue;
+		place->start = line;
+		place->instruction = g_strdup(code->str);
+		return TRUE;
+	}
+	return FALSE;
 }
 
 static gboolean read_place(Place *place, const char *listing, const char *mark)
@@ -76,13 +111,9 @@ static gboolean read_place(Place *place, const char *listing, const char *mark)
 	const char *section = mark;
 	while (section > listing && section[-1] != '\n')
 		section--;
-	const char *label = line_before(listing, section);
-	place->start = label ? line_before(listing, label) : NULL;
-	if (!place->start || !read_name(place, mark + strlen(MARK)) || !read_row(place, next_line(mark)))
-		return FALSE;
-	g_autofree char *label_text = line_text(label);
-	place->instruction = line_text(place->start);
-	return !strcmp(label_text, "1:");
+	gboolean behind = read_before_label(place, listing, section);
+	return (behind || read_after_label(place, listing, section)) && read_name(place, mark + strlen(MARK)) &&
+	       read_row(place, next_line(mark), !behind);
 }
 
 char *km_read_constants(const char *listing, const KmArch *arch)

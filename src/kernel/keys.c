@@ -10,7 +10,14 @@
  *	.quad __tracepoint_x+8 + 2 - .
  *	.popsection
  *
- * The last addend holds flags: bit 0 says which value of the key means to jump, bit 1 is objtool's.
+ * The last addend holds flags: bit 0 says which value of the key means to jump, bit 1 is objtool's. On arm64:
+ *
+ *	1:	nop
+ *		.pushsection	__jump_table, "aw"
+ *		.align		3
+ *		.long		1b - ., .L354 - .
+ *		.quad		__tracepoint_x+9 - .
+ *		.popsection
  */
 #include "kernel/keys.h"
 
@@ -44,29 +51,42 @@ static char *take_line(const char **p)
 	return line;
 }
 
-/* What stands between a directive and " - .": "1b - ." -> "1b". NULL when line is no such directive. */
-static char *relative_operand(const char *line, const char *const *directives)
+/* The operands of the directive that a line holds: "1b - ., .L2 - ." of ".long 1b - ., .L2 - .". NULL when it is none of these. */
+static char **relative_operands(const char *line, const char *const *directives)
 {
 	for (; *directives; directives++) {
 		gsize n = strlen(*directives);
 		if (strncmp(line, *directives, n) || !g_ascii_isspace(line[n]))
 			continue;
-		g_autofree char *rest = g_strstrip(g_strdup(line + n));
-		gsize length = strlen(rest);
-		if (length <= 3 || strcmp(rest + length - 3, "- ."))
-			return NULL;
-		rest[length - 3] = '\0';
-		return g_strstrip(g_steal_pointer(&rest));
+		g_auto(GStrv) operands = g_strsplit(line + n, ",", -1);
+		for (char **o = operands; *o; o++) {
+			gsize length = strlen(g_strstrip(*o));
+			if (length <= 3 || strcmp(*o + length - 3, "- ."))
+				return NULL;
+			(*o)[length - 3] = '\0';
+			g_strchomp(*o);
+		}
+		return g_steal_pointer(&operands);
 	}
 	return NULL;
 }
 
-/* "__tracepoint_x+8 + 2": the flags are what is added last. */
-static gboolean split_key(Site *site, const char *operand)
+/* The number that ends text after a sign, which is taken off. FALSE: there is none. */
+static gboolean take_number(GString *text, gint64 *number)
 {
-	const char *plus = g_strrstr(operand, " + ");
-	if (!plus)
+	gsize n = text->len;
+	while (n && g_ascii_isdigit(text->str[n - 1]))
+		n--;
+	if (n < 2 || n == text->len || !strchr("+-", text->str[n - 1]))
 		return FALSE;
+	*number = g_ascii_strtoll(text->str + n, NULL, 10) * (text->str[n - 1] == '-' ? -1 : 1);
+	g_string_truncate(text, n - 1);
+	return TRUE;
+}
+
+/* "__tracepoint_x+8 + 2": the flags are what is added last. */
+static gboolean split_flags(Site *site, const char *operand, const char *plus)
+{
 	char *end;
 	guint64 flags = g_ascii_strtoull(plus + 3, &end, 10);
 	if (end == plus + 3 || *end || flags > 3)
@@ -76,7 +96,42 @@ static gboolean split_key(Site *site, const char *operand)
 	return *site->key != '\0';
 }
 
-/* The rows after .pushsection, in their fixed order. */
+/* "__tracepoint_x+9": where the compiler has added it up, keys are aligned, and what is odd is the flag. */
+static gboolean split_key(Site *site, const char *operand)
+{
+	const char *plus = g_strrstr(operand, " + ");
+	if (plus)
+		return split_flags(site, operand, plus);
+	g_autoptr(GString) name = g_string_new(operand);
+	gint64 number = 0;
+	take_number(name, &number);
+	if (!name->len || g_ascii_isdigit(*name->str) || strpbrk(name->str, " +-") || number & 2)
+		return FALSE;
+	site->branch = number & 1;
+	number &= ~1;
+	if (number)
+		g_string_append_printf(name, "%+" G_GINT64_FORMAT, number);
+	site->key = g_strdup(name->str);
+	return TRUE;
+}
+
+/* The next operand of a row: its place, target and key come in this order. */
+static gboolean add_operand(Site *site, guint index, const char *operand)
+{
+	switch (index) {
+	case 0:
+		return !strcmp(operand, "1b");
+	case 1:
+		site->target = g_strdup(operand);
+		return TRUE;
+	case 2:
+		return split_key(site, operand);
+	default:
+		return FALSE;
+	}
+}
+
+/* The rows after .pushsection, in their fixed order; one directive may have several operands. */
 static gboolean read_row(Site *site, const char **p)
 {
 	static const char *const places[] = { ".long", NULL }, *const keys[] = { ".quad", ".long", NULL };
@@ -86,14 +141,12 @@ static gboolean read_row(Site *site, const char **p)
 			return FALSE;
 		if (!*line || g_str_has_prefix(line, ".balign") || g_str_has_prefix(line, ".align"))
 			continue;
-		g_autofree char *operand = relative_operand(line, found == 2 ? keys : places);
-		if (!operand || (found == 0 && strcmp(operand, "1b")))
+		g_auto(GStrv) operands = relative_operands(line, found == 2 ? keys : places);
+		if (!operands)
 			return FALSE;
-		if (found == 1)
-			site->target = g_steal_pointer(&operand);
-		else if (found == 2 && !split_key(site, operand))
-			return FALSE;
-		found++;
+		for (char **o = operands; *o; o++)
+			if (!add_operand(site, found++, *o))
+				return FALSE;
 	}
 	g_autofree char *last = take_line(p);
 	return last && !strcmp(last, ".popsection");
@@ -117,11 +170,24 @@ static const char *site_start(const char *listing, const char *row)
 	return NULL;
 }
 
+/* ".pushsection __jump_table" with any blank between. */
+static const char *next_row(const char *p)
+{
+	const char *mark = ".pushsection";
+	while ((p = strstr(p, mark))) {
+		const char *name = p + strlen(mark);
+		name += strspn(name, " \t");
+		if (g_str_has_prefix(name, "__jump_table"))
+			return p;
+		p = name;
+	}
+	return NULL;
+}
+
 /* The next jump label from p on, or FALSE. */
 static gboolean find_site(const char *listing, const char *p, Site *site)
 {
-	const char *mark = ".pushsection __jump_table";
-	while ((p = strstr(p, mark))) {
+	while ((p = next_row(p))) {
 		const char *row = p;
 		while (row > listing && row[-1] != '\n')
 			row--;

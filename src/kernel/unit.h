@@ -24,6 +24,8 @@ typedef struct {
 	char *generated; /* unpatchable: the file that kbuild makes and compiles instead of source, below cwd; else NULL */
 	gboolean called_in; /* km_units_of(): no patch touches it, but it may call a function that is replaced with its callers */
 	gboolean is_new; /* the running kernel has no such unit: the patch brings it, or its makefile line */
+	/* Set by whoever wants a live patch for kmend's own runtime: static keys are tested in built-in code too, see keys.h. */
+	gboolean tests_keys;
 	char *dir;		/* set by km_units_compile(), km_compiler_unit(): where its objects and what they need are made */
 	/* Filled by km_units_compile(), km_compiler_unit(): object files in the work directory. */
 	char *original;		/* sectioned: -ffunction-sections -fdata-sections */

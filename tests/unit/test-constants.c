@@ -42,6 +42,39 @@ static void test_rows(void)
 	}
 }
 
+#define AT64(code, section) "#APP\n1:\t" code "\n\t.pushsection " section ",\"a\"\n\t.long 1b - .\n\t.popsection\n#NO_APP\n"
+#define MOVES(a, b) \
+	"movz " a ", #0xcdef\n\tmovk " a ", #0x89ab, lsl #16\n\tmovk " a ", #0x4567, lsl #32\n\tmovk " b ", #0x0123, lsl #48"
+#define LOAD64(n) "#APP\n\tstr\tx" n ", [sp, #-16]!\n\tadrp\tx" n ", bits\n\tldr\tw" n ", [x" n ", #:lo12:bits]\n"
+
+static const struct {
+	const char *name, *before, *after;
+} rows64[] = {
+	{ "pointer", AT64(MOVES("x7", "x7"), "runtime_ptr_table"),
+	  "#APP\n\tadrp\tx7, table\n\tldr\tx7, [x7, #:lo12:table]\n#NO_APP\n" },
+	{ "shift", AT64("lsr w0,w1,#12", "runtime_shift_bits"),
+	  LOAD64("9") "\tlsr\tw0, w1, w9\n\tldr\tx9, [sp], #16\n#NO_APP\n" },
+	{ "shift of w9", AT64("lsr w10,w9,#12", "runtime_shift_bits"),
+	  LOAD64("11") "\tlsr\tw10, w9, w11\n\tldr\tx11, [sp], #16\n#NO_APP\n" },
+	{ "two registers", AT64(MOVES("x7", "x8"), "runtime_ptr_table"), NULL },
+	{ "half a register", AT64(MOVES("w7", "w7"), "runtime_ptr_table"), NULL },
+	{ "no register", AT64(MOVES("xzr", "xzr"), "runtime_ptr_table"), NULL },
+	{ "another count", AT64("lsr w0,w1,#11", "runtime_shift_bits"), NULL },
+	{ "another width", AT64("lsr x0,x1,#12", "runtime_shift_bits"), NULL },
+	{ "another kind", AT64("lsr w0,w1,#12", "runtime_mask_bits"), NULL },
+	{ "label behind", "\tlsr w0,w1,#12\n1:\n\t.pushsection runtime_shift_bits,\"a\"\n\t.long 1b - .\n\t.popsection\n", NULL },
+};
+
+static void test_arm64(void)
+{
+	const KmArch *arch = km_arch_by_name("arm64");
+	for (gsize i = 0; i < G_N_ELEMENTS(rows64); i++) {
+		g_autofree char *text = km_read_constants(rows64[i].before, arch);
+		g_test_message("%s", rows64[i].name);
+		g_assert_cmpstr(text, ==, rows64[i].after ? rows64[i].after : rows64[i].before);
+	}
+}
+
 static void test_other_architecture(void)
 {
 	g_autofree char *text = km_read_constants(rows[0].before, km_arch_by_name("s390x"));
@@ -52,6 +85,7 @@ int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/constants/rows", test_rows);
+	g_test_add_func("/constants/arm64", test_arm64);
 	g_test_add_func("/constants/other-architecture", test_other_architecture);
 	return g_test_run();
 }
