@@ -26,7 +26,7 @@ static void compile(KmVerifyInput *input, const char *const *patches, const char
 	km_make_dirs(objects, NULL);
 	KmOverlay *overlay = km_overlay_new(input->kernel->source, overlay_dir, patches, &error);
 	GPtrArray *units = overlay ? km_units_new(input->kernel, overlay, &error) : NULL;
-	KmModuleTools *tools = units ? km_module_tools(input->kernel, km_template_source(), &error) : NULL;
+	KmModuleTools *tools = units ? km_module_tools(input->kernel, km_template_source(FALSE), &error) : NULL;
 	if (!tools || !km_units_compile(input->kernel, overlay, units, objects, 0, progress, &error))
 		die("units", error);
 	input->units = km_verify_units_new(input->kernel, input->image, units, tools, NULL, &error);

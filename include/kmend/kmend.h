@@ -9,9 +9,18 @@
 #include <linux/compiler.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/livepatch.h>
 #include <linux/printk.h>
 #include <linux/stringify.h>
+#ifdef CONFIG_LIVEPATCH
+#include <linux/livepatch.h>
+#else
+struct module;
+/* What kmend's own runtime hands to callbacks: the module's name (NULL: the kernel itself) and the module. */
+struct klp_object {
+	const char *name;
+	struct module *mod;
+};
+#endif
 
 /* ---- callbacks ---- */
 
@@ -37,11 +46,13 @@
 	static type (*const __kmend_##kind##_##fn)(struct klp_object *) __attribute__((__used__)) \
 		__attribute__((__section__(".kmend.callbacks." #kind))) = fn
 
-/* The live patch that a callback was called for. */
+#ifdef CONFIG_LIVEPATCH
+/* The live patch that a callback was called for. Not where kmend's own runtime puts it in. */
 static inline struct klp_patch *kmend_patch(struct klp_object *obj)
 {
 	return container_of(obj->kobj.parent, struct klp_patch, kobj);
 }
+#endif
 
 /* ---- states, for patches that replace earlier ones ---- */
 
@@ -55,6 +66,7 @@ static inline struct klp_patch *kmend_patch(struct klp_object *obj)
 	static const unsigned long __kmend_state_##line[2] __attribute__((__used__)) \
 		__attribute__((__section__(".kmend.states"))) = { (id), (version) }
 
+#ifdef CONFIG_LIVEPATCH
 /* This patch's state; its data member is free for the callbacks' use. */
 static inline struct klp_state *kmend_state(struct klp_object *obj, unsigned long id)
 {
@@ -96,6 +108,7 @@ static inline struct klp_state *kmend_previous_state(unsigned long id)
 		klp_shadow_free_all(id, NULL);                                                 \
 	}                                                                                      \
 	struct __kmend_shadow_##name##_takes_a_semicolon
+#endif
 
 /* ---- what kmend shall not look at ---- */
 

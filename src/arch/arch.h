@@ -100,6 +100,13 @@ typedef struct {
 	const char *callee; /* what the names of those functions begin with; "": every call that no other table is about */
 } KmSiteTable;
 
+/* Code that goes on at an address which it reads from a slot of its own: for calls that could be too far for a branch. */
+typedef struct {
+	const guint8 *code;
+	guint size; /* bytes, the slot among them; wants to be aligned to 8 */
+	guint slot; /* offset of the slot, 64 bits */
+} KmCallStub;
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -194,6 +201,12 @@ typedef struct KmArch {
 
 	/* Does a row of the unwinder's table (.orc_unwind) say what holds at the first instruction of a function? NULL: no such table. */
 	gboolean (*unwinds_entry)(const guint8 *row, guint size);
+
+	/* NULL: a call in a module reaches the whole kernel. */
+	const KmCallStub *call_stub;
+
+	/* Sections that the module loader wants to find and fills itself, where the kernel's own modules have them; NULL-ended, or NULL. */
+	const char *const *module_sections;
 
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);

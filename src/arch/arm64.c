@@ -170,6 +170,13 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return km_arch_word_branches(section, start, end, decode_branch);
 }
 
+/* ldr x16, slot; br x16: x16 is for code between a caller and a function. */
+static const guint8 stub_code[16] = { 0x50, 0x00, 0x00, 0x58, 0x00, 0x02, 0x1f, 0xd6 };
+static const KmCallStub call_stub = { .code = stub_code, .size = sizeof(stub_code), .slot = 8 };
+
+/* arch/arm64/kernel/module-plts.c fills them with stubs for far exports, and for branches that the ftrace hook needs. */
+static const char *const module_sections[] = { ".plt", ".init.plt", ".text.ftrace_trampoline", NULL };
+
 const KmArch km_arch_arm64 = {
 	.name = "arm64",
 	.debian = "arm64",
@@ -192,5 +199,7 @@ const KmArch km_arch_arm64 = {
 	.read_constant = km_arch_arm64_read_constant,
 	.branches_out = branches_out,
 	.is_annotation = is_annotation,
+	.call_stub = &call_stub,
+	.module_sections = module_sections,
 	.local_entry = km_arch_no_local_entry,
 };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* kmend build: patches in, one livepatch module out. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "cmd/cmd.h"
 #include "klp/klp.h"
 
 typedef struct {
-	char *kernel, *output, *name, *keep, *skeleton;
+	char *kernel, *output, *name, *keep, *skeleton, *runtime;
 	char **patches, **tables, **oot_sources, **oot_modules, **allow_layout, **allow_signature;
 	gboolean no_replace, json, quiet, explain, allow_scripts, ignore_init;
 	int jobs;
@@ -20,6 +21,7 @@ static void options_clear(Options *o)
 	g_free(o->name);
 	g_free(o->keep);
 	g_free(o->skeleton);
+	g_free(o->runtime);
 	g_strfreev(o->patches);
 	g_strfreev(o->tables);
 	g_strfreev(o->oot_sources);
@@ -47,6 +49,9 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		  "Take a changed layout of TYPE on your word (repeatable)", "TYPE" },
 		{ "allow-signature", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->allow_signature,
 		  "Take a changed prototype of FUNCTION on your word (repeatable)", "FUNCTION" },
+		{ "runtime", 0, 0, G_OPTION_ARG_STRING, &o->runtime,
+		  "What puts it in: the kernel's livepatch core, or kmend's own (default: own where there is no core)",
+		  "kernel|own" },
 		{ "keep", 0, 0, G_OPTION_ARG_FILENAME, &o->keep, "Keep the work directory as DIR", "DIR" },
 		{ "allow-build-scripts", 0, 0, G_OPTION_ARG_NONE, &o->allow_scripts,
 		  "Apply changes of makefiles that could run commands on this machine", NULL },
@@ -70,10 +75,19 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 		: o->jobs < 0			    ? "--jobs wants a positive number"
 		: o->oot_sources && !o->oot_modules ? "--oot-source wants the module it makes, with --oot-module"
 		: o->oot_modules && !o->oot_sources ? "--oot-module wants the source it is made of, with --oot-source"
-						    : NULL;
+		: o->runtime && strcmp(o->runtime, "own") && strcmp(o->runtime, "kernel")
+			? "--runtime is 'kernel' or 'own'"
+			: NULL;
 	if (wrong)
 		g_set_error(error, KM_ERROR, KM_ERROR_USAGE, "%s; see `kmend build --help`", wrong);
 	return !wrong;
+}
+
+static KmRuntimeKind runtime_of(const Options *o)
+{
+	if (!o->runtime)
+		return KM_RUNTIME_AUTO;
+	return strcmp(o->runtime, "own") ? KM_RUNTIME_KERNEL : KM_RUNTIME_OWN;
 }
 
 static void print_text(const KmBuild *build)
@@ -102,8 +116,9 @@ static void print_text(const KmBuild *build)
 		printf("%u unit(s) include a touched header: %u cannot change by their text, %u compiled, %u change\n",
 		       c->reached, c->narrowed, c->compiled, c->changed);
 	printf("%u functions of the touched units proved equal to the kernel's own code\n", build->compared);
-	printf("%s: module %s, %u function(s) replaced, %u livepatch symbol(s)\n", build->output, build->module_name,
-	       build->functions->len, build->references);
+	printf("%s: module %s, %u function(s) replaced, %u %s\n", build->output, build->module_name,
+	       build->functions->len, build->references,
+	       build->own_runtime ? "symbol(s) by address; goes in with kmend_runtime" : "livepatch symbol(s)");
 }
 
 gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
@@ -131,6 +146,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error)
 		.skeleton = o.skeleton,
 		.explain = o.explain,
 		.allow_scripts = o.allow_scripts,
+		.runtime = runtime_of(&o),
 	};
 	g_autoptr(KmBuild) build = km_build(kernel, &options, progress, error);
 	g_clear_pointer(&progress, km_progress_free);

@@ -171,3 +171,18 @@ gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 
 		*crc = wanted.crc;
 	return wanted.found;
 }
+
+const guint8 *km_module_build_id(const KmObject *module, gsize *size)
+{
+	const KmSection *note = km_object_find_section(module, ".note.gnu.build-id");
+	/* Elf64_Nhdr, then the name "GNU" with its zero, then the id. */
+	const gsize head = 12, name = 4;
+	if (!note || !note->data || note->data->len < head + name)
+		return NULL;
+	const guint8 *p = note->data->data;
+	*size = km_object_get_u32(module, p + 4);
+	if (km_object_get_u32(module, p) != name || km_object_get_u32(module, p + 8) != NT_GNU_BUILD_ID ||
+	    memcmp(p + head, "GNU", name) != 0 || !*size || *size > note->data->len - head - name)
+		return NULL;
+	return p + head + name;
+}

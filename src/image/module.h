@@ -17,6 +17,9 @@ gboolean km_module_sympos(const KmObject *module, const KmSymbol *symbol, guint 
 /* How many symbols of that name the kernel would count in a live module. */
 guint km_module_count(const KmObject *module, const char *name);
 
+/* The build-id of the module's file (a GNU note), size bytes, which the running kernel shows in the module's notes. NULL: none. Owned by the module. */
+const guint8 *km_module_build_id(const KmObject *module, gsize *size);
+
 /* The CRC the module's __versions section asks for a symbol. FALSE when it imports none of that name. */
 gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 *crc);
 

@@ -16,6 +16,7 @@
 #include "klp/emit.h"
 #include "klp/layout.h"
 #include "klp/newunit.h"
+#include "klp/own.h"
 #include "klp/story.h"
 #include "klp/recheck.h"
 #include "klp/trees.h"
@@ -26,7 +27,7 @@
 
 typedef struct {
 	KmKernel *kernel;
-	const KmBuildOptions *options;
+	KmBuildOptions *options; /* runtime is settled by check_kernel() */
 	KmProgress *progress;
 	KmTempDir *temp;
 	GPtrArray *trees; /* of KmTree */
@@ -188,19 +189,62 @@ static gboolean check_config(const KmKernel *kernel, GError **error)
 	return TRUE;
 }
 
+static gboolean has_any(KmKernel *kernel, const char *const *options)
+{
+	for (; *options; options++) {
+		g_autofree char *value = km_kernel_config(kernel, *options);
+		if (value)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* What kmend's own runtime is built on. Each is a list of options of which one will do. */
+static gboolean check_own_runtime(KmKernel *k, GError **error)
+{
+	static const char *const ftrace[] = { "DYNAMIC_FTRACE_WITH_REGS", "DYNAMIC_FTRACE_WITH_ARGS", NULL };
+	static const char *const wanted[] = { "KALLSYMS", "KPROBES", "MODULES", NULL };
+	if (!has_any(k, ftrace))
+		return km_refuse(error,
+				 "kernel %s cannot redirect functions: it has neither CONFIG_%s nor CONFIG_%s, which kmend's "
+				 "runtime needs",
+				 k->name, ftrace[0], ftrace[1]);
+	for (const char *const *option = wanted; *option; option++) {
+		const char *const one[] = { *option, NULL };
+		if (!has_any(k, one))
+			return km_refuse(error, "kernel %s was built without CONFIG_%s, which kmend's runtime needs",
+					 k->name, *option);
+	}
+	return TRUE;
+}
+
+static KmRuntimeKind usual_runtime(KmKernel *kernel)
+{
+	g_autofree char *livepatch = km_kernel_config(kernel, "LIVEPATCH");
+	return livepatch ? KM_RUNTIME_KERNEL : KM_RUNTIME_OWN;
+}
+
+static gboolean choose_runtime(State *s, GError **error)
+{
+	KmRuntimeKind usual = usual_runtime(s->kernel);
+	if (s->options->runtime == KM_RUNTIME_KERNEL && usual == KM_RUNTIME_OWN)
+		return km_refuse(error,
+				 "kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into; "
+				 "kmend's runtime can do it (--runtime=own)",
+				 s->kernel->name);
+	if (s->options->runtime == KM_RUNTIME_AUTO)
+		s->options->runtime = usual;
+	s->result->own_runtime = s->options->runtime == KM_RUNTIME_OWN;
+	return !s->result->own_runtime || check_own_runtime(s->kernel, error);
+}
+
 static gboolean check_kernel(State *s, GError **error)
 {
 	KmKernel *k = s->kernel;
-	g_autofree char *livepatch = km_kernel_config(k, "LIVEPATCH");
 	if (!k->arch->can_build)
 		return km_refuse(error, "kernel %s is for %s: building live patches for it is not supported yet",
 				 k->name, k->arch->name);
-	if (!livepatch)
-		return km_refuse(
-			error,
-			"kernel %s was built without CONFIG_LIVEPATCH: it has no livepatch core to load a patch into",
-			k->name);
-	return check_config(k, error);
+	return choose_runtime(s, error) && check_config(k, error);
 }
 
 static gboolean make_units(State *s, GError **error)
@@ -233,7 +277,9 @@ static gpointer prepare(gpointer data)
 	Preparation *p = data;
 	p->image = km_image_open(p->s->kernel->image, &p->error);
 	if (p->image)
-		p->tools = km_module_tools(p->s->kernel, km_template_source(), &p->error);
+		p->tools = km_module_tools(p->s->kernel, km_template_source(p->s->result->own_runtime), &p->error);
+	if (p->tools && p->s->result->own_runtime)
+		km_own_adapt_objtool(p->tools->objtool_argv);
 	return NULL;
 }
 
@@ -478,6 +524,8 @@ static void move_to_link(State *s)
 	for (guint i = 0; i < s->contents.hooks->len; i++) {
 		KmHook *hook = s->contents.hooks->pdata[i];
 		hook->replacement = g_hash_table_lookup(s->link->moved, hook->replacement);
+		for (guint k = 0; hook->new_parts && k < hook->new_parts->len; k++)
+			hook->new_parts->pdata[k] = g_hash_table_lookup(s->link->moved, hook->new_parts->pdata[k]);
 	}
 	for (guint i = 0; i < s->contents.callbacks->len; i++) {
 		KmCallback *callback = s->contents.callbacks->pdata[i];
@@ -497,6 +545,18 @@ static void list_callbacks(State *s)
 		g_ptr_array_add(s->result->callbacks, info);
 	}
 	g_array_append_vals(s->result->states, s->contents.states->data, s->contents.states->len);
+}
+
+static KmOwn own_input(const State *s)
+{
+	return (KmOwn){ .kernel = s->kernel, .image = s->image, .contents = &s->contents, .refs = s->link->refs };
+}
+
+static gboolean describe(State *s, GError **error)
+{
+	const KmOwn own = own_input(s);
+	return s->result->own_runtime ? km_own_write(s->link->object, &own, error)
+				      : km_hooks_write(s->link->object, &s->layout, &s->contents, error);
 }
 
 static gboolean link_units(State *s, GError **error)
@@ -519,7 +579,7 @@ static gboolean link_units(State *s, GError **error)
 	km_link_join(s->link);
 	move_to_link(s);
 	list_callbacks(s);
-	return km_hooks_write(s->link->object, &s->layout, &s->contents, error);
+	return describe(s, error);
 }
 
 /* The works of one tree's units. Not owned. */
@@ -603,8 +663,10 @@ static gboolean emit(State *s, GError **error)
 	g_autoptr(KmObject) object = km_object_read(path, error);
 	if (!object)
 		return FALSE;
+	const KmOwn own = own_input(s);
 	KmEmit e = {
 		.image = s->image,
+		.own = s->result->own_runtime ? &own : NULL,
 		.kernel = s->kernel,
 		.layout = &s->layout,
 		.refs = s->link->refs,
@@ -640,17 +702,18 @@ static gboolean keep_workdir(const State *s, GError **error)
 
 void km_build_prepare(KmKernel *kernel, KmProgress *progress)
 {
-	g_autofree char *livepatch = km_kernel_config(kernel, "LIVEPATCH");
-	if (!kernel->arch->can_build || !livepatch || !kernel->compiler)
+	gboolean own = usual_runtime(kernel) == KM_RUNTIME_OWN;
+	if (!kernel->arch->can_build || !kernel->compiler)
 		return;
 	km_progress_set(progress, "preparing %s for builds", kernel->name);
-	g_autoptr(KmModuleTools) tools = km_module_tools(kernel, km_template_source(), NULL);
+	g_autoptr(KmModuleTools) tools = km_module_tools(kernel, km_template_source(own), NULL);
 	km_units_prepare(kernel);
 }
 
 KmBuild *km_build(KmKernel *kernel, const KmBuildOptions *options, KmProgress *progress, GError **error)
 {
-	g_auto(State) s = { .kernel = kernel, .options = options, .progress = progress };
+	KmBuildOptions settled = *options;
+	g_auto(State) s = { .kernel = kernel, .options = &settled, .progress = progress };
 	s.result = new_result();
 	s.works = g_ptr_array_new_with_free_func((GDestroyNotify)km_unit_work_free);
 	km_contents_init(&s.contents);
@@ -718,6 +781,7 @@ json_t *km_build_to_json(const KmBuild *build)
 				 "callbacks", callbacks_to_json(build), "states", states_to_json(build), "notes",
 				 strings_to_json(build->notes), "compared", (int)build->compared, "references",
 				 (int)build->references);
+	json_object_set_new(json, "runtime", json_string(build->own_runtime ? "own" : "kernel"));
 	json_object_set_new(json, "headers", headers_to_json(&build->headers));
 	if (build->stories)
 		json_object_set_new(json, "units", km_stories_to_json(build->stories));

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "diff/diff.h"
+#include "image/module.h"
+#include "image/patchdata.h"
 
 /* include/linux/livepatch.h and kernel/livepatch/core.c: what klp_resolve_symbols() can parse. */
 #define MAX_OBJECT_NAME 55
@@ -77,7 +79,9 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 		if (symbol->section || symbol->shndx != SHN_UNDEF)
 			continue;
 		KmRef *ref = g_hash_table_lookup(emit->refs, symbol->name);
-		if (ref && ref->kind == KM_REF_KLP) {
+		if (emit->own && km_own_is_import(symbol->name)) {
+			symbol->bind = STB_GLOBAL;
+		} else if (ref && ref->kind == KM_REF_KLP) {
 			if (!make_klp_symbol(symbol, ref, error))
 				return NULL;
 			g_hash_table_insert(klp, symbol, ref);
@@ -250,7 +254,7 @@ static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **err
 		return km_fail(error, "%s: the module template has no .modinfo", object->path);
 	modinfo->flags &= ~(guint64)(SHF_WRITE | SHF_MERGE | SHF_STRINGS);
 	modinfo->entsize = 0;
-	add_info(modinfo, "depends", "");
+	add_info(modinfo, "depends", emit->own ? KM_PATCHDATA_MODULE : "");
 	add_info(modinfo, "name", emit->name);
 	add_namespaces(object, emit, modinfo);
 	add_info(modinfo, "kmend", KMEND_VERSION);
@@ -284,7 +288,9 @@ static gboolean write_versions(KmObject *object, const KmEmit *emit, GError **er
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
-		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
+		/* The runtime's functions have no version: their module is not the kernel's. */
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
+		    !(emit->own && km_own_is_import(symbol->name)))
 			g_ptr_array_add(names, symbol->name);
 	}
 	g_ptr_array_sort(names, by_text);
@@ -312,19 +318,64 @@ static gboolean write_name(KmObject *object, const KmEmit *emit, GError **error)
 	return TRUE;
 }
 
-gboolean km_emit(KmObject *object, const KmEmit *emit, guint *references, GError **error)
+/* The first stock module: all were linked by the same script. */
+static KmObject *any_module(KmKernel *kernel, GError **error)
 {
-	if (!check_left_behind(object, error))
+	g_autofree char *order = g_build_filename(kernel->modules ? kernel->modules : "/nonexistent", "modules.order", NULL);
+	g_autofree char *text = NULL;
+	g_auto(GStrv) lines = g_file_get_contents(order, &text, NULL, NULL) ? g_strsplit(text, "\n", 0) : NULL;
+	for (guint i = 0; lines && lines[i] && *lines[i]; i++) {
+		g_autofree char *name = g_path_get_basename(lines[i]);
+		char *end = strrchr(name, '.');
+		if (end)
+			*end = '\0';
+		g_autofree char *path = km_kernel_module_path(kernel, name);
+		if (path)
+			return km_module_read(path, error);
+	}
+	return km_fail_null(error, "%s: no module of this kernel is there to look at", order);
+}
+
+/* What the kernel's linker script gives every module, for the loader to fill. */
+static gboolean add_loader_sections(KmObject *object, const KmEmit *emit, GError **error)
+{
+	const char *const *wanted = object->arch->module_sections;
+	g_autoptr(KmObject) stock = wanted ? any_module(emit->kernel, error) : NULL;
+	if (wanted && !stock)
 		return FALSE;
-	km_object_drop_sections(object, is_left_behind, NULL);
+	for (; wanted && *wanted; wanted++) {
+		const KmSection *there = km_object_find_section(stock, *wanted);
+		if (!there || km_object_find_section(object, *wanted))
+			continue;
+		KmSection *section =
+			km_object_add_section(object, *wanted, SHT_PROGBITS, there->flags, MAX(there->addralign, 1));
+		km_section_append(section, NULL, 1, 1);
+	}
+	return TRUE;
+}
+
+/* Bind what the module does not define, by livepatch symbols or in the own runtime's description. */
+static gboolean bind(KmObject *object, const KmEmit *emit, guint *references, GError **error)
+{
+	if (emit->own && !km_own_fill(object, emit->own, references, error))
+		return FALSE;
 	drop_unused_symbols(object);
 	g_autoptr(GHashTable) klp = bind_symbols(object, emit, error);
 	if (!klp || !write_klp_relocs(object, klp, error))
 		return FALSE;
 	join_klp_symbols(object);
-	*references = 0;
-	for (guint i = 0; i < object->symbols->len; i++)
+	for (guint i = 0; !emit->own && i < object->symbols->len; i++)
 		*references += ((const KmSymbol *)object->symbols->pdata[i])->shndx == KM_SHN_LIVEPATCH;
-	return write_modinfo(object, emit, error) && write_versions(object, emit, error) &&
+	return TRUE;
+}
+
+gboolean km_emit(KmObject *object, const KmEmit *emit, guint *references, GError **error)
+{
+	if (!check_left_behind(object, error))
+		return FALSE;
+	km_object_drop_sections(object, is_left_behind, NULL);
+	*references = 0;
+	return bind(object, emit, references, error) && add_loader_sections(object, emit, error) &&
+	       write_modinfo(object, emit, error) && write_versions(object, emit, error) &&
 	       write_name(object, emit, error);
 }

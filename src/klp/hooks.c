@@ -18,7 +18,18 @@ void km_hook_free(KmHook *hook)
 		return;
 	g_free(hook->object);
 	g_free(hook->name);
+	g_clear_pointer(&hook->old_parts, g_ptr_array_unref);
+	g_clear_pointer(&hook->new_parts, g_ptr_array_unref);
 	g_free(hook);
+}
+
+void km_old_part_free(KmOldPart *part)
+{
+	if (!part)
+		return;
+	g_free(part->section);
+	g_free(part->name);
+	g_free(part);
 }
 
 void km_callback_free(KmCallback *callback)
@@ -131,15 +142,15 @@ static guint64 put_functions(Writer *w, const GPtrArray *hooks, const char *obje
  * an indirect branch, so it needs none: tell objtool, which would warn about our pointer to it.
  */
 /* Callbacks, unlike those, are called through pointers, for which the compiler has given them one. */
-static void annotate_no_landing_pad(Writer *w, const GPtrArray *hooks)
+void km_hooks_annotate(KmObject *object, const GPtrArray *hooks)
 {
-	KmSection *notes = km_object_find_section(w->object, ".discard.noendbr");
+	KmSection *notes = km_object_find_section(object, ".discard.noendbr");
 	if (!notes)
-		notes = km_object_add_section(w->object, ".discard.noendbr", SHT_PROGBITS, SHF_ALLOC, 8);
+		notes = km_object_add_section(object, ".discard.noendbr", SHT_PROGBITS, SHF_ALLOC, 8);
 	for (guint i = 0; i < hooks->len; i++) {
 		guint64 at = km_section_append(notes, NULL, 8, 8);
 		const KmHook *hook = hooks->pdata[i];
-		km_section_add_reloc(notes, at, w->object->arch->abs64, hook->replacement, 0);
+		km_section_add_reloc(notes, at, object->arch->abs64, hook->replacement, 0);
 	}
 }
 
@@ -217,7 +228,7 @@ gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const KmConten
 	if (!start(&w, this_module, patch, error))
 		return FALSE;
 	guint64 objects = put_objects(&w, contents);
-	annotate_no_landing_pad(&w, contents->hooks);
+	km_hooks_annotate(object, contents->hooks);
 	guint64 states = contents->states->len ? put_states(&w, contents->states) : 0;
 	guint64 at = new_array(&w, layout->patch_size);
 	put_pointer(&w, at + layout->patch_mod, this_module, 0);

@@ -5,15 +5,27 @@
 #include "elf/object.h"
 #include "klp/template.h"
 
+/* Where code of the running kernel is that a live patch replaces: the function itself, or what the compiler moved out of line (.cold). */
+typedef struct {
+	char *section; /* of the module; NULL: of the kernel itself */
+	char *name;
+	guint64 address; /* in that section, or as the kernel was linked */
+	guint64 size;
+} KmOldPart;
+
 /* One function to redirect. */
 typedef struct {
 	char *object; /* "vmlinux" or a module */
 	char *name;
 	guint sympos;
 	KmSymbol *replacement; /* in the module under construction */
+	/* For kmend's own runtime; else NULL. The function comes first. */
+	GPtrArray *old_parts; /* of KmOldPart */
+	GPtrArray *new_parts; /* of KmSymbol: the replacement, in the module under construction */
 } KmHook;
 
 void km_hook_free(KmHook *hook);
+void km_old_part_free(KmOldPart *part);
 
 /* One function that the kernel calls when the patch goes in or out of object. */
 typedef struct {
@@ -41,6 +53,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KmContents, km_contents_clear)
 /* Add one; takes callback. Refused: a second of its kind for its object; another version of a state. */
 gboolean km_contents_add_callback(KmContents *contents, KmCallback *callback, GError **error);
 gboolean km_contents_add_state(KmContents *contents, const KmState *state, const char *source, GError **error);
+
+/* Tell objtool that the replacements need no landing pad: nothing enters them by an indirect branch. */
+void km_hooks_annotate(KmObject *object, const GPtrArray *hooks);
 
 /* Add the structures for contents and define the template's patch symbol as them. */
 gboolean km_hooks_write(KmObject *object, const KmLayout *layout, const KmContents *contents, GError **error);

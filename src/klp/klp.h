@@ -8,6 +8,13 @@
 #include "diff/author.h"
 #include "kernel/kernel.h"
 
+/* What puts the live patch in. */
+typedef enum {
+	KM_RUNTIME_AUTO, /* the kernel's own livepatch core, or, where it has none, kmend's runtime */
+	KM_RUNTIME_KERNEL,
+	KM_RUNTIME_OWN,
+} KmRuntimeKind;
+
 typedef struct {
 	const char *const *patches; /* NULL-ended */
 	const char *output; /* NULL: kmend-<name of the first patch>.ko in the current directory */
@@ -23,6 +30,7 @@ typedef struct {
 	const char *const *oot_modules; /* their .ko files, as they run */
 	char **allow_layout; /* types whose changed layout the author vouches for, NULL-ended; or NULL */
 	char **allow_signature; /* functions whose changed prototype likewise */
+	KmRuntimeKind runtime;
 	const char *keep; /* keep the work directory here; NULL: remove it */
 } KmBuildOptions;
 
@@ -59,7 +67,8 @@ typedef struct {
 	GPtrArray *notes; /* of char*: what the patch asks for without effect, and what was left out of it */
 	KmHeaderCounts headers;
 	guint compared; /* functions of the originals proved equal to the running code */
-	guint references; /* livepatch relocations' distinct symbols */
+	guint references; /* distinct symbols that are found by livepatch relocations, or by the own runtime */
+	gboolean own_runtime; /* kmend's runtime puts it in */
 	GPtrArray *stories; /* of KmUnitStory (klp/story.h); NULL unless explain */
 } KmBuild;
 

@@ -160,12 +160,12 @@ static Home home_of(KmObject *object, const KmSection *section)
 }
 
 /*
- * A static call of a module: objtool would list the site with its key, which the kernel reads before that module is there. Under
- * another name it is a call like any other, to the trampoline, which always leads to the current target.
+ * A static call of a module, or any whose trampoline only the own runtime finds: objtool would list the site with its key, which the kernel reads
+ * before it is filled in. Under another name it is a call like any other, to the trampoline, which always leads to the current target.
  */
-static gboolean is_module_static_call(const KmRef *ref)
+static gboolean is_plain_static_call(const KmRefContext *c, const KmRef *ref)
 {
-	return ref->kind == KM_REF_KLP && strcmp(ref->object, "vmlinux") &&
+	return ref->kind == KM_REF_KLP && (c->by_address || strcmp(ref->object, "vmlinux")) &&
 	       g_str_has_prefix(ref->name, STATIC_CALL_TRAMP);
 }
 
@@ -205,7 +205,7 @@ static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefC
 		return FALSE;
 	if (ref->offset)
 		g_hash_table_insert(offsets, (gpointer)symbol, g_memdup2(&ref->offset, sizeof(ref->offset)));
-	gboolean plain_call = is_module_static_call(ref);
+	gboolean plain_call = is_plain_static_call(c, ref);
 	g_autofree char *name = g_strconcat(plain_call ? "kmend.trampoline." : "", symbol->name, NULL);
 	KmSymbol *moved = km_link_undefined(link, name, ref);
 	if (symbol->bind == STB_WEAK)

@@ -87,11 +87,9 @@ static gboolean hook_moved(const KmUnitWork *from, const KmChange *old, const Km
 				 "%s: %s moves to %s, and callers of the old one cannot be led there; keep the function where "
 				 "it is",
 				 from->unit->source, old->name, to->unit->source);
-	KmHook *hook = g_new0(KmHook, 1);
-	hook->object = g_strdup(place->object);
-	hook->name = g_strdup(place->name);
-	hook->sympos = place->sympos;
-	hook->replacement = replacement;
+	KmHook *hook = km_unit_work_hook(from, old->original, place, to->extracted, replacement, error);
+	if (!hook)
+		return FALSE;
 	g_ptr_array_add(hooks, hook);
 	KmPatchedFunction *f = g_new0(KmPatchedFunction, 1);
 	f->object = g_strdup(place->object);

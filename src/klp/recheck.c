@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "image/module.h"
+#include "klp/own.h"
 #include "klp/trees.h"
 
 static void copy_layout(const KmLayout *from, KmVerifyLayout *to)
@@ -110,9 +111,11 @@ static gboolean compile_again(Again *a, KmKernel *kernel, const KmObject *module
 }
 
 /* The parts that all modules of this kernel share, and the layout of its structures. */
-static gboolean read_template(Again *a, KmKernel *kernel, GError **error)
+static gboolean read_template(Again *a, KmKernel *kernel, gboolean own, GError **error)
 {
-	a->tools = km_module_tools(kernel, km_template_source(), error);
+	a->tools = km_module_tools(kernel, km_template_source(own), error);
+	if (a->tools && own)
+		km_own_adapt_objtool(a->tools->objtool_argv);
 	g_autoptr(KmObject) template_object = a->tools ? km_object_read(a->tools->template_object, error) : NULL;
 	if (!template_object || !km_template_layout(template_object, &a->layout, error))
 		return FALSE;
@@ -120,21 +123,25 @@ static gboolean read_template(Again *a, KmKernel *kernel, GError **error)
 	return TRUE;
 }
 
-KmVerify *km_recheck(KmKernel *kernel, const char *path, const KmBuildOptions *options, KmProgress *progress,
+KmVerify *km_recheck(KmKernel *kernel, const char *path, const KmBuildOptions *given, KmProgress *progress,
 		     GError **error)
 {
 	g_auto(Again) a = { 0 };
+	KmBuildOptions settled = *given;
+	const KmBuildOptions *options = &settled;
 	g_autoptr(KmObject) module = km_module_read(path, error);
+	gboolean own = module && km_verify_is_own(module);
+	settled.runtime = own ? KM_RUNTIME_OWN : KM_RUNTIME_KERNEL;
 	if (!module || (options->oot_modules && !km_kernel_add_modules(kernel, options->oot_modules, error)))
 		return NULL;
 	g_autoptr(KmImage) image = km_image_open(kernel->image, error);
 	if (!image || (options->patches &&
-		       (!compile_again(&a, kernel, module, options, progress, error) || !read_template(&a, kernel, error))))
+		       (!compile_again(&a, kernel, module, options, progress, error) || !read_template(&a, kernel, own, error))))
 		return NULL;
 	/* Only where the kernel describes nothing itself. */
 	gsize size;
 	if (!options->patches && !km_image_btf(image, &size))
-		read_template(&a, kernel, NULL);
+		read_template(&a, kernel, own, NULL);
 	km_progress_set(progress, "checking %s", path);
 	g_autoptr(KmVerifyUnits) units =
 		options->patches ? km_verify_units_new(kernel, image, a.units, a.tools, options->allow_tables, error)

@@ -14,13 +14,15 @@ void km_ref_free(KmRef *ref)
 	g_free(ref->object);
 	g_free(ref->name);
 	g_free(ref->owner);
+	g_free(ref->section);
 	g_free(ref);
 }
 
 gboolean km_ref_equal(const KmRef *a, const KmRef *b)
 {
 	return a->kind == b->kind && !g_strcmp0(a->object, b->object) && !g_strcmp0(a->name, b->name) &&
-	       a->sympos == b->sympos && a->offset == b->offset && !g_strcmp0(a->owner, b->owner);
+	       a->sympos == b->sympos && a->offset == b->offset && !g_strcmp0(a->owner, b->owner) &&
+	       !g_strcmp0(a->section, b->section) && a->address == b->address;
 }
 
 static KmRef *new_import(const KmExport *export)
@@ -40,6 +42,34 @@ static KmRef *new_klp(const KmRefContext *c, const char *object, const char *nam
 	ref->name = g_strdup(name);
 	ref->sympos = sympos;
 	ref->owner = g_strdup(strcmp(object, "vmlinux") ? c->owner : "vmlinux");
+	return ref;
+}
+
+/* The symbol of a module that is at a position of a name, as the kernel counts them. */
+static const KmSymbol *symbol_of(const KmObject *module, const char *name, guint sympos)
+{
+	for (guint i = 0; module && i < module->symbols->len; i++) {
+		const KmSymbol *symbol = module->symbols->pdata[i];
+		guint position;
+		if (symbol->section && !strcmp(symbol->name, name) && km_module_sympos(module, symbol, &position, NULL) &&
+		    position == sympos)
+			return symbol;
+	}
+	return NULL;
+}
+
+/* Tell where in module (that of ref->object) it is, for the own runtime. */
+static KmRef *in_module(const KmRefContext *c, const KmObject *module, KmRef *ref, GError **error)
+{
+	const KmSymbol *symbol = c->by_address ? symbol_of(module, ref->name, ref->sympos) : NULL;
+	if (symbol) {
+		ref->section = g_strdup(symbol->section->name);
+		ref->address = symbol->value;
+	} else if (c->by_address) {
+		km_refuse(error, "%s: module %s has no symbol %s at position %u", c->plain->path, ref->object, ref->name,
+			  ref->sympos);
+		g_clear_pointer(&ref, km_ref_free);
+	}
 	return ref;
 }
 
@@ -106,6 +136,7 @@ static KmRef *global_in_vmlinux(const KmRefContext *c, const char *name)
 	gsize n;
 	const KmKsym *symbols = km_image_symbols(c->image, &n);
 	guint found = 0;
+	guint64 address = 0;
 	for (guint i = 0; all && i < all->len; i++) {
 		const KmKsym *symbol = &symbols[g_array_index(all, guint32, i)];
 		if (!g_ascii_isupper(symbol->type))
@@ -113,8 +144,12 @@ static KmRef *global_in_vmlinux(const KmRefContext *c, const char *name)
 		if (found)
 			return NULL;
 		found = i + 1;
+		address = symbol->address;
 	}
-	return found ? new_klp(c, "vmlinux", name, found) : NULL;
+	KmRef *ref = found ? new_klp(c, "vmlinux", name, found) : NULL;
+	if (ref && c->by_address)
+		ref->address = address;
+	return ref;
 }
 
 static KmRef *global_in_module(const KmRefContext *c, const KmObject *module, const char *owner, const char *name,
@@ -125,7 +160,9 @@ static KmRef *global_in_module(const KmRefContext *c, const KmObject *module, co
 		guint sympos;
 		if (symbol->bind == STB_LOCAL || !symbol->section || strcmp(symbol->name, name))
 			continue;
-		return km_module_sympos(module, symbol, &sympos, error) ? new_klp(c, owner, name, sympos) : NULL;
+		return km_module_sympos(module, symbol, &sympos, error)
+			       ? in_module(c, module, new_klp(c, owner, name, sympos), error)
+			       : NULL;
 	}
 	return NULL;
 }
@@ -144,12 +181,25 @@ static KmRef *exported_by_module(const KmRefContext *c, const char *name, GError
 	return module ? global_in_module(c, module, owner, name, error) : NULL;
 }
 
+/*
+ * The loader turns listed calls into what a static call's key says. Without that key's export a call for the own runtime is a plain one, to the
+ * trampoline, by address.
+ */
+static const KmExport *usable_export(const KmRefContext *c, const char *name)
+{
+	const KmExport *export = km_image_export(c->image, name);
+	if (!export || !c->by_address || !g_str_has_prefix(name, "__SCT__"))
+		return export;
+	g_autofree char *key = g_strconcat("__SCK__", name + strlen("__SCT__"), NULL);
+	return km_image_export(c->image, key) ? export : NULL;
+}
+
 /* A global name, by the linker's rules: our own object first, then exports of vmlinux, then vmlinux, then other modules. */
 static KmRef *by_global_name(const KmRefContext *c, const char *name, GError **error)
 {
 	g_autoptr(GError) local = NULL;
 	KmRef *ref = c->module ? global_in_module(c, c->module, c->owner, name, &local) : NULL;
-	const KmExport *export = ref || local ? NULL : km_image_export(c->image, name);
+	const KmExport *export = ref || local ? NULL : usable_export(c, name);
 	if (export)
 		return new_import(export);
 	if (!ref && !local)
@@ -166,11 +216,21 @@ static KmRef *by_global_name(const KmRefContext *c, const char *name, GError **e
 	return NULL;
 }
 
-static KmRef *from_place(const KmRefContext *c, const KmPlace *place)
+static KmRef *from_place(const KmRefContext *c, const KmPlace *place, GError **error)
 {
 	KmRef *ref = new_klp(c, place->object, place->name, place->sympos);
 	ref->offset = place->offset;
+	if (strcmp(place->object, "vmlinux"))
+		return in_module(c, c->module, ref, error);
+	if (c->by_address)
+		ref->address = place->address - (guint64)place->offset;
 	return ref;
+}
+
+KmRef *km_ref_of_original(const KmRefContext *c, const KmSymbol *original, GError **error)
+{
+	const KmPlace *place = km_ref_place(c, original, error);
+	return place ? from_place(c, place, error) : NULL;
 }
 
 KmRef *km_ref_new(const KmRefContext *c, const KmSymbol *patched, const char *name, GError **error)
@@ -185,8 +245,8 @@ KmRef *km_ref_new(const KmRefContext *c, const KmSymbol *patched, const char *na
 	if (!place)
 		return NULL;
 	/* A global symbol of built-in code that is exported needs no livepatch relocation. */
-	const KmExport *export = patched->bind != STB_LOCAL ? km_image_export(c->image, name) : NULL;
+	const KmExport *export = patched->bind != STB_LOCAL ? usable_export(c, name) : NULL;
 	if (export && !place->offset && export->address == place->address && !strcmp(place->object, "vmlinux"))
 		return new_import(export);
-	return from_place(c, place);
+	return from_place(c, place, error);
 }

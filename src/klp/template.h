@@ -9,10 +9,13 @@
 #include "diff/author.h"
 #include "elf/object.h"
 
-/* C text of the template. */
-const char *km_template_source(void);
+/* C text of the template: for the kernel's livepatch core, or (own) for kmend's own runtime. */
+const char *km_template_source(gboolean own);
 
-/* Offsets and sizes in bytes, as the template's layout section lists them. */
+/*
+ * Offsets and sizes in bytes, as the template's layout section lists them. The structures of the own runtime are the same everywhere
+ * (image/patchdata.h): its template lists those of struct module and of versions only, and the rest here is 0.
+ */
 typedef struct {
 	guint32 module_size, module_name, module_name_len;
 	guint32 version_size, version_crc, version_name;

@@ -61,6 +61,8 @@ static gboolean find_tree_units(const State *s, KmTree *tree, GError **error)
 		g_autofree char *kbuild = tree_dir(s->dir, "kbuild", tree->number, error);
 		tree->units = kbuild ? km_units_new_external(s->kernel, tree->overlay, kbuild, error) : NULL;
 	}
+	for (guint i = 0; tree->units && i < tree->units->len; i++)
+		((KmUnit *)tree->units->pdata[i])->tests_keys = s->options->runtime == KM_RUNTIME_OWN;
 	for (guint i = 0; tree->units && i < tree->overlay->files->len; i++) {
 		const KmTouched *touched = tree->overlay->files->pdata[i];
 		if (touched->unbuilt)
@@ -171,6 +173,7 @@ GPtrArray *km_trees_call_in(KmKernel *kernel, const KmBuildOptions *options, KmT
 	for (guint i = units ? units->len : 0; i-- > 0;) {
 		KmUnit *unit = units->pdata[i];
 		unit->want_clones = options->explain;
+		unit->tests_keys = options->runtime == KM_RUNTIME_OWN;
 		if (strcmp(unit->owner, owner) || has_objects(tree, unit))
 			g_ptr_array_remove_index(units, i);
 	}

@@ -167,6 +167,7 @@ KmUnitWork *km_unit_work_new(KmKernel *kernel, const KmImage *image, const KmUni
 		.match = work->match,
 		.diff = work->diff,
 		.plain_twins = work->plain_twins,
+		.by_address = options->runtime == KM_RUNTIME_OWN,
 	};
 	return g_steal_pointer(&work);
 }
@@ -213,6 +214,62 @@ static void add_function(GPtrArray *functions, const KmUnitWork *work, const KmC
 	g_ptr_array_add(functions, f);
 }
 
+/* Is symbol the part that the compiler moved out of the function of that name? */
+static gboolean is_cold_part_of(const KmSymbol *symbol, const char *name)
+{
+	gsize length = strlen(name);
+	return symbol->section && symbol->type == STT_FUNC && !strncmp(symbol->name, name, length) &&
+	       g_str_has_prefix(symbol->name + length, ".cold") && km_name_is_cold_part(symbol->name);
+}
+
+static gboolean add_old_part(const KmUnitWork *work, KmHook *hook, const KmSymbol *original, GError **error)
+{
+	const KmSymbol *plain = g_hash_table_lookup(work->plain_twins, original);
+	g_autoptr(KmRef) ref = km_ref_of_original(&work->context, original, error);
+	if (!ref || !plain)
+		return ref ? km_fail(error, "%s: %s was not proved", work->unit->source, original->name) : FALSE;
+	KmOldPart *part = g_new0(KmOldPart, 1);
+	part->section = g_strdup(ref->section);
+	part->name = g_strdup(ref->name);
+	part->address = ref->address + (guint64)ref->offset;
+	part->size = plain->size;
+	g_ptr_array_add(hook->old_parts, part);
+	return TRUE;
+}
+
+/* All code in which a task may be that is inside the old function, or the new one. */
+static gboolean add_parts(const KmUnitWork *work, KmHook *hook, const KmSymbol *original, const KmObject *extracted,
+			  GError **error)
+{
+	hook->old_parts = g_ptr_array_new_with_free_func((GDestroyNotify)km_old_part_free);
+	hook->new_parts = g_ptr_array_new();
+	if (!add_old_part(work, hook, original, error))
+		return FALSE;
+	for (guint i = 0; i < work->original->symbols->len; i++) {
+		const KmSymbol *symbol = work->original->symbols->pdata[i];
+		if (is_cold_part_of(symbol, original->name) && !add_old_part(work, hook, symbol, error))
+			return FALSE;
+	}
+	g_ptr_array_add(hook->new_parts, hook->replacement);
+	for (guint i = 0; i < extracted->symbols->len; i++)
+		if (is_cold_part_of(extracted->symbols->pdata[i], hook->replacement->name))
+			g_ptr_array_add(hook->new_parts, extracted->symbols->pdata[i]);
+	return TRUE;
+}
+
+KmHook *km_unit_work_hook(const KmUnitWork *work, const KmSymbol *original, const KmPlace *place, const KmObject *extracted,
+			  KmSymbol *replacement, GError **error)
+{
+	KmHook *hook = g_new0(KmHook, 1);
+	hook->object = g_strdup(place->object);
+	hook->name = g_strdup(place->name);
+	hook->sympos = place->sympos;
+	hook->replacement = replacement;
+	if (work->context.by_address && !add_parts(work, hook, original, extracted, error))
+		g_clear_pointer(&hook, km_hook_free);
+	return hook;
+}
+
 gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray *functions, GError **error)
 {
 	for (guint i = 0; i < work->diff->functions->len; i++) {
@@ -223,11 +280,10 @@ gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray 
 		const KmPlace *place = km_ref_place(&work->context, change->original, error);
 		if (!place || !check_place(work, change, place, error))
 			return FALSE;
-		KmHook *hook = g_new0(KmHook, 1);
-		hook->object = g_strdup(place->object);
-		hook->name = g_strdup(place->name);
-		hook->sympos = place->sympos;
-		hook->replacement = extracted_symbol(work, change->patched);
+		KmHook *hook = km_unit_work_hook(work, change->original, place, work->extracted,
+						 extracted_symbol(work, change->patched), error);
+		if (!hook)
+			return FALSE;
 		g_ptr_array_add(hooks, hook);
 		add_function(functions, work, change, place);
 	}

@@ -37,5 +37,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmUnitWork, km_unit_work_free)
  */
 gboolean km_unit_work_hooks(const KmUnitWork *work, GPtrArray *hooks, GPtrArray *functions, GError **error);
 
+/* A hook for the function of the original at place, which replacement takes over (symbols of this work's, or another's, extracted object). */
+KmHook *km_unit_work_hook(const KmUnitWork *work, const KmSymbol *original, const KmPlace *place, const KmObject *extracted,
+			  KmSymbol *replacement, GError **error);
+
 /* The same for callbacks, which the unit's own object gets, and for states. Refused: a callback that is not the patch's own code. */
 gboolean km_unit_work_callbacks(const KmUnitWork *work, KmContents *contents, GError **error);

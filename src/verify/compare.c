@@ -336,6 +336,7 @@ void km_compare_all(KmChecker *c)
 	for (guint i = 1; i < c->views->len; i++)
 		pair_new(c, c->views->pdata[i]);
 	close_over(c);
+	km_compare_own(c);
 	km_check_left_over(c);
 	km_compare_unwind(c);
 }

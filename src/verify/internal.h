@@ -13,6 +13,7 @@ typedef enum {
 	KM_AT_VMLINUX, /* address */
 	KM_AT_STOCK, /* address is an offset in section of a stock module */
 	KM_AT_INSIDE, /* the same in the live patch */
+	KM_AT_RUNTIME, /* a function of kmend's own runtime; address tells which */
 } KmAtKind;
 
 typedef struct {
@@ -32,7 +33,15 @@ typedef struct {
 	KmSection *section; /* of the replacement */
 	guint64 offset;
 	gboolean used; /* a unit speaks of it */
+	/* In a live patch for the own runtime: the code of both; else NULL. */
+	GArray *old_parts, *new_parts; /* of KmPart */
 } KmSwitch;
+
+/* A stretch of code. */
+typedef struct {
+	KmAt at;
+	guint64 size;
+} KmPart;
 
 /* A range of a unit and the range of the module that must say the same. */
 typedef struct {
@@ -84,6 +93,9 @@ typedef struct {
 	GHashTable *used; /* "section start": rows of the module that a unit has */
 	GHashTable *covered; /* KmSection of module -> GArray of KmSpan */
 	KmUnwind *unwind; /* of the module; NULL: it has none that could be read */
+	gboolean own; /* it is for kmend's own runtime */
+	GHashTable *places; /* KmSymbol that stands for a struct kmend_symbol -> KmAt; both owned */
+	GHashTable *fills; /* "section offset" of fields that the own runtime writes */
 } KmChecker;
 
 /* A stretch of a section that something accounts for. */
@@ -116,6 +128,29 @@ char *km_at_describe(const KmChecker *c, const KmAt *at);
 void km_check_load(KmChecker *c);
 void km_check_patch(KmChecker *c);
 gboolean km_calls_enable(const KmObject *module);
+
+/* What reading the description of either kind takes. Where a pointer leads: FALSE when there is none (NULL). */
+gboolean km_pointer_at(const KmChecker *c, const KmSection *section, guint64 offset, KmSection **to, guint64 *at,
+		       const KmSymbol **symbol);
+const char *km_string_at(const KmSection *section, guint64 at);
+/* The bytes of a structure, also of one that is all zeros and has none in the file (.bss). NULL: it does not fit there. */
+const guint8 *km_room(const KmSection *section, guint64 at, guint64 size);
+/* How many structures look like the description; sets patch_section and patch_offset to the last of them. */
+guint km_find_patch(KmChecker *c);
+KmSwitch *km_add_switch(KmChecker *c, const char *object, const char *name, guint64 sympos, KmSection *section, guint64 offset);
+void km_add_callback(KmChecker *c, const char *object, const KmReloc *r);
+void km_check_object_name(KmChecker *c, const char *name);
+void km_check_told(KmChecker *c);
+
+/*
+ * own.c: of a live patch for the own runtime. What the runtime fills in becomes relocations of the module, before anything else looks at those; then the
+ * rest of the description; then its parts against the units, once all is paired.
+ */
+void km_read_own_relocs(KmChecker *c);
+void km_check_own(KmChecker *c);
+void km_compare_own(KmChecker *c);
+/* Where a call at that place of the live patch really leads: through a stub to what its slot says. */
+KmAt km_follow_stub(KmChecker *c, const KmAt *at);
 void km_check_tables(KmChecker *c);
 
 /* unwind.c: by itself; the rows of a unit; the module against the units, once all is paired. */

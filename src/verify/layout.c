@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "image/patchdata.h"
 #include "verify/internal.h"
 
 typedef struct {
@@ -61,9 +62,12 @@ static gboolean member_offset(const struct btf *btf, const struct btf_type *type
 	return FALSE;
 }
 
-static gboolean fill(const struct btf *btf, KmVerifyLayout *layout)
+/* own: without the livepatch core's structures, which the kernel may not have. */
+static gboolean fill(const struct btf *btf, gboolean own, KmVerifyLayout *layout)
 {
 	for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++) {
+		if (own && g_str_has_prefix(wanted[i].structure, "klp_"))
+			continue;
 		const struct btf_type *type = structure(btf, wanted[i].structure);
 		guint32 *number = (guint32 *)(gpointer)((char *)layout + wanted[i].place);
 		if (!type)
@@ -102,11 +106,22 @@ static void fill_sizes(const struct btf *btf, GHashTable *sizes)
 static void take_given(KmChecker *c, gboolean from_types)
 {
 	const KmVerifyLayout *given = c->input->layout;
-	if (!given || !given->func_size)
+	if (!given || !given->module_size)
 		return;
 	if (from_types && memcmp(given, &c->layout, sizeof(*given)))
 		km_find(c, "struct klp_patch", "the kernel's type information and the module template disagree on its layout");
 	c->layout = *given;
+	c->has_layout = TRUE;
+}
+
+/* runtime/kmend-patch.h: the same for all kernels. */
+static void take_own(KmChecker *c)
+{
+	c->layout.patch_size = KM_DATA_PATCH_WORDS * KM_PATCHDATA_WORD;
+	c->layout.patch_mod = KM_DATA_PATCH_MOD * KM_PATCHDATA_WORD;
+	c->layout.patch_objs = KM_DATA_PATCH_OBJECTS * KM_PATCHDATA_WORD;
+	c->layout.patch_states = KM_DATA_PATCH_STATES * KM_PATCHDATA_WORD;
+	c->layout.patch_replace = KM_DATA_PATCH_REPLACE * KM_PATCHDATA_WORD;
 	c->has_layout = TRUE;
 }
 
@@ -118,11 +133,13 @@ gboolean km_read_layout(KmChecker *c, GError **error)
 	if (data && !btf)
 		return km_fail(error, "%s: its type information (BTF) cannot be read", km_image_path(c->input->image));
 	if (btf) {
-		c->has_layout = fill(btf, &c->layout);
+		c->has_layout = fill(btf, c->own, &c->layout);
 		c->layout.module_name_len = array_length(btf, "module", "name");
 		fill_sizes(btf, c->sizes);
 	}
 	btf__free(btf);
 	take_given(c, c->has_layout);
+	if (c->own)
+		take_own(c);
 	return TRUE;
 }

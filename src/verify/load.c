@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "image/module.h"
+#include "image/patchdata.h"
 #include "verify/internal.h"
 
 #define KLP_RELA ".klp.rela."
@@ -260,7 +261,8 @@ static void check_symbols(KmChecker *c)
 		const KmSymbol *symbol = c->module->symbols->pdata[i];
 		if (g_str_has_prefix(symbol->name, ".klp.sym.") || (!symbol->section && symbol->shndx == KM_SHN_LIVEPATCH))
 			check_klp_symbol(c, symbol);
-		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
+		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
+			 km_at_symbol(c, symbol).kind != KM_AT_RUNTIME)
 			check_import(c, symbol);
 		else if (!symbol->section && symbol->shndx == SHN_COMMON)
 			km_find(c, symbol->name, "a common symbol: the loader refuses those");
@@ -301,14 +303,26 @@ static void check_tags(KmChecker *c)
 			km_find(c, ".modinfo", "has no \"%s\"", tags[i]);
 }
 
+/* How the loader and the runtime know what kind of live patch it is. */
+static void check_kind(KmChecker *c)
+{
+	const char *livepatch = km_module_info(c->module, "livepatch"), *depends = km_module_info(c->module, "depends");
+	gboolean marked = livepatch && *livepatch == 'Y';
+	if (!c->own && !marked)
+		km_find(c, ".modinfo", "no livepatch=Y: the kernel refuses livepatch relocations of such a module");
+	if (c->own && marked)
+		km_find(c, ".modinfo", "livepatch=Y, but it is for kmend's own runtime: a kernel without livepatch core refuses it");
+	if (c->own && (!depends || !strstr(depends, KM_PATCHDATA_MODULE)))
+		km_find(c, ".modinfo", "does not depend on %s, which puts it in", KM_PATCHDATA_MODULE);
+}
+
 static void check_modinfo(KmChecker *c)
 {
 	check_tags(c);
-	const char *livepatch = km_module_info(c->module, "livepatch"), *magic = km_module_info(c->module, "vermagic");
+	check_kind(c);
+	const char *magic = km_module_info(c->module, "vermagic");
 	const char *license = km_module_info(c->module, "license"), *name = km_module_info(c->module, "name");
 	g_autofree char *wanted = stock_vermagic(c);
-	if (!livepatch || *livepatch != 'Y')
-		km_find(c, ".modinfo", "no livepatch=Y: the kernel refuses livepatch relocations of such a module");
 	if (!license || !g_str_has_prefix(license, "GPL"))
 		km_find(c, ".modinfo", "the license is not GPL: what live patches need is exported to GPL modules only");
 	if (!magic || (wanted && strcmp(magic, wanted)))
@@ -318,7 +332,7 @@ static void check_modinfo(KmChecker *c)
 		km_find(c, ".gnu.linkonce.this_module", "missing: not a module");
 		return;
 	}
-	if (!c->has_layout)
+	if (!c->has_layout || !c->layout.module_size)
 		return;
 	if (this_module->size != c->layout.module_size) {
 		km_find(c, this_module->name, "%" G_GUINT64_FORMAT " bytes, this kernel's struct module has %u",
@@ -349,7 +363,9 @@ static void check_sections(KmChecker *c)
 			continue;
 		if (section->flags & SHF_WRITE)
 			km_find(c, section->name, "both writable and executable");
-		if (!km_special_find(section->name) && !g_hash_table_contains(with_code, section))
+		const char *const *filled = c->module->arch->module_sections;
+		if (!km_special_find(section->name) && !g_hash_table_contains(with_code, section) &&
+		    !(filled && g_strv_contains(filled, section->name)))
 			km_find(c, section->name, "executable, but there is no function in it");
 	}
 }

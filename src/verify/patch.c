@@ -9,7 +9,7 @@
 #define ENTRY_ROOM 24
 
 /* Where a pointer in the module's data leads: FALSE when there is none (NULL). */
-static gboolean pointer_at(const KmChecker *c, const KmSection *section, guint64 offset, KmSection **to, guint64 *at, const KmSymbol **symbol)
+gboolean km_pointer_at(const KmChecker *c, const KmSection *section, guint64 offset, KmSection **to, guint64 *at, const KmSymbol **symbol)
 {
 	gsize n;
 	const KmReloc *r = km_section_relocs_in(section, offset, offset + 1, &n);
@@ -21,7 +21,7 @@ static gboolean pointer_at(const KmChecker *c, const KmSection *section, guint64
 	return TRUE;
 }
 
-static const char *string_at(const KmSection *section, guint64 at)
+const char *km_string_at(const KmSection *section, guint64 at)
 {
 	if (!section || !section->data || at >= section->data->len)
 		return NULL;
@@ -30,7 +30,7 @@ static const char *string_at(const KmSection *section, guint64 at)
 }
 
 /* The bytes of a structure, also of one that is all zeros and has none in the file (.bss). NULL: it does not fit there. */
-static const guint8 *room(const KmSection *section, guint64 at, guint64 size)
+const guint8 *km_room(const KmSection *section, guint64 at, guint64 size)
 {
 	static const guint8 zeros[4096];
 	if (!section || section->klp_object || at > section->size || size > section->size - at)
@@ -44,7 +44,7 @@ static const guint8 *room(const KmSection *section, guint64 at, guint64 size)
 static void check_structure(KmChecker *c, const KmSection *section, guint64 at, guint64 size, guint64 field, guint64 width)
 {
 	gsize n;
-	const guint8 *bytes = room(section, at, size);
+	const guint8 *bytes = km_room(section, at, size);
 	const KmReloc *r = km_section_relocs_in(section, at, at + size, &n);
 	for (gsize i = 0; i < n; i++)
 		if (r[i].type != c->module->arch->abs64 || (r[i].offset - at) % 8)
@@ -74,8 +74,8 @@ static gboolean looks_like_patch(const KmChecker *c, const KmSection *section, c
 	if (!is_this_module(r) || r->offset < c->layout.patch_mod || !(section->flags & SHF_WRITE))
 		return FALSE;
 	guint64 start = r->offset - c->layout.patch_mod;
-	return room(section, start, c->layout.patch_size) &&
-	       pointer_at(c, section, start + c->layout.patch_objs, &to, &at, &symbol) && to;
+	return km_room(section, start, c->layout.patch_size) &&
+	       km_pointer_at(c, section, start + c->layout.patch_objs, &to, &at, &symbol) && to;
 }
 
 gboolean km_calls_enable(const KmObject *module)
@@ -89,7 +89,7 @@ gboolean km_calls_enable(const KmObject *module)
 	return FALSE;
 }
 
-static guint find_patch(KmChecker *c)
+guint km_find_patch(KmChecker *c)
 {
 	guint found = 0;
 	for (guint s = 0; s < c->module->sections->len; s++) {
@@ -166,12 +166,13 @@ static void check_replacement(KmChecker *c, const KmSwitch *s, const char *where
 			s->section->name, s->offset);
 }
 
-static void add_switch(KmChecker *c, const char *object, const char *name, guint64 sympos, KmSection *section, guint64 offset)
+KmSwitch *km_add_switch(KmChecker *c, const char *object, const char *name, guint64 sympos, KmSection *section, guint64 offset)
 {
 	KmSwitch *s = g_new0(KmSwitch, 1);
 	*s = (KmSwitch){ .object = g_strdup(object), .name = g_strdup(name), .sympos = sympos, .section = section,
 			 .offset = offset };
-	g_autofree char *where = g_strdup_printf("klp_func %s:%s,%" G_GUINT64_FORMAT, object, name, sympos);
+	g_autofree char *where = g_strdup_printf("%s %s:%s,%" G_GUINT64_FORMAT,
+						     c->own ? "kmend_func" : "klp_func", object, name, sympos);
 	check_original(c, s, where);
 	check_replacement(c, s, where);
 	for (guint i = 0; i < c->switches->len; i++) {
@@ -183,13 +184,14 @@ static void add_switch(KmChecker *c, const char *object, const char *name, guint
 	}
 	g_ptr_array_add(c->switches, s);
 	c->result->functions++;
+	return s;
 }
 
 /* FALSE at the empty entry that ends the array, or when it cannot be read. */
 static gboolean read_func(KmChecker *c, const char *object, const KmSection *section, guint64 at)
 {
 	const KmVerifyLayout *l = &c->layout;
-	const guint8 *bytes = room(section, at, l->func_size);
+	const guint8 *bytes = km_room(section, at, l->func_size);
 	KmSection *names = NULL, *code = NULL;
 	guint64 name_at = 0, code_at = 0;
 	const KmSymbol *symbol;
@@ -197,33 +199,42 @@ static gboolean read_func(KmChecker *c, const char *object, const KmSection *sec
 		km_find_at(c, section, at, "struct klp_func of %s outside the section's bytes: the array has no end", object);
 		return FALSE;
 	}
-	gboolean named = pointer_at(c, section, at + l->func_old_name, &names, &name_at, &symbol);
-	gboolean coded = pointer_at(c, section, at + l->func_new_func, &code, &code_at, &symbol);
+	gboolean named = km_pointer_at(c, section, at + l->func_old_name, &names, &name_at, &symbol);
+	gboolean coded = km_pointer_at(c, section, at + l->func_new_func, &code, &code_at, &symbol);
 	guint64 sympos = km_object_get_u64(c->module, bytes + l->func_old_sympos);
 	check_structure(c, section, at, l->func_size, l->func_old_sympos, 8);
 	if (!named && !coded && !sympos)
 		return FALSE;
-	const char *name = string_at(names, name_at);
+	const char *name = km_string_at(names, name_at);
 	if (!named || !name || !*name) {
 		km_find_at(c, section, at, "a struct klp_func of %s without a name", object);
 		return TRUE;
 	}
 	km_cover(c, names, name_at, strlen(name) + 1);
-	add_switch(c, object, name, sympos, code, code_at);
+	km_add_switch(c, object, name, sympos, code, code_at);
 	return TRUE;
 }
 
 /* ---- objects ---- */
 
-static void check_object_name(KmChecker *c, const char *name)
+void km_check_object_name(KmChecker *c, const char *name)
 {
 	if (!g_hash_table_add(c->objects, g_strdup(name)))
-		km_find(c, name, "two struct klp_object for one object");
+		km_find(c, name, "two descriptions of one object");
 	if (strcmp(name, "vmlinux") && !km_stock(c, name))
 		km_find(c, name,
 			"the kernel has no module of that name to patch (one that is not the kernel's own is given "
 			"with "
 			"--oot-module)");
+}
+
+void km_add_callback(KmChecker *c, const char *object, const KmReloc *r)
+{
+	KmSwitch *call = g_new0(KmSwitch, 1);
+	*call = (KmSwitch){ .object = g_strdup(object), .section = r->symbol->section,
+			    .offset = r->symbol->value + (guint64)r->addend };
+	g_ptr_array_add(c->callbacks, call);
+	check_replacement(c, call, object);
 }
 
 /* What else a struct klp_object points to is code that the kernel calls. How many there are. */
@@ -236,11 +247,7 @@ static guint read_callbacks(KmChecker *c, const KmSection *section, guint64 at, 
 		guint64 field = r[i].offset - at;
 		if (field == c->layout.object_name || field == c->layout.object_funcs)
 			continue;
-		KmSwitch *call = g_new0(KmSwitch, 1);
-		*call = (KmSwitch){ .object = g_strdup(object), .section = r[i].symbol->section,
-				    .offset = r[i].symbol->value + (guint64)r[i].addend };
-		g_ptr_array_add(c->callbacks, call);
-		check_replacement(c, call, object);
+		km_add_callback(c, object, &r[i]);
 		found++;
 	}
 	return found;
@@ -253,9 +260,9 @@ static void read_states(KmChecker *c)
 	KmSection *section = NULL;
 	guint64 at = 0;
 	const KmSymbol *symbol;
-	if (!pointer_at(c, c->patch_section, c->patch_offset + l->patch_states, &section, &at, &symbol))
+	if (!km_pointer_at(c, c->patch_section, c->patch_offset + l->patch_states, &section, &at, &symbol))
 		return;
-	for (const guint8 *state; (state = room(section, at, l->state_size)); at += l->state_size) {
+	for (const guint8 *state; (state = km_room(section, at, l->state_size)); at += l->state_size) {
 		km_cover(c, section, at, l->state_size);
 		if (!km_object_get_u64(c->module, state + l->state_id))
 			return;
@@ -269,23 +276,23 @@ static gboolean read_object(KmChecker *c, const KmSection *section, guint64 at)
 	KmSection *names = NULL, *funcs = NULL;
 	guint64 name_at = 0, funcs_at = 0;
 	const KmSymbol *symbol;
-	if (!room(section, at, l->object_size)) {
+	if (!km_room(section, at, l->object_size)) {
 		km_find_at(c, section, at, "struct klp_object outside the section's bytes: the array has no end");
 		return FALSE;
 	}
-	gboolean named = pointer_at(c, section, at + l->object_name, &names, &name_at, &symbol);
-	gboolean filled = pointer_at(c, section, at + l->object_funcs, &funcs, &funcs_at, &symbol);
+	gboolean named = km_pointer_at(c, section, at + l->object_name, &names, &name_at, &symbol);
+	gboolean filled = km_pointer_at(c, section, at + l->object_funcs, &funcs, &funcs_at, &symbol);
 	check_structure(c, section, at, l->object_size, 0, 0);
 	if (!named && !filled)
 		return FALSE;
-	const char *name = named ? string_at(names, name_at) : "vmlinux";
+	const char *name = named ? km_string_at(names, name_at) : "vmlinux";
 	if (!name || !*name || !filled || !funcs) {
 		km_find_at(c, section, at, "a struct klp_object without %s", name && *name ? "functions" : "a readable name");
 		return TRUE;
 	}
 	if (named)
 		km_cover(c, names, name_at, strlen(name) + 1);
-	check_object_name(c, name);
+	km_check_object_name(c, name);
 	guint before = c->switches->len;
 	while (read_func(c, name, funcs, funcs_at))
 		funcs_at += l->func_size;
@@ -320,11 +327,11 @@ static char *joined(GPtrArray *lines)
 }
 
 /* What modinfo says is replaced is what users are told. */
-static void check_told(KmChecker *c)
+void km_check_told(KmChecker *c)
 {
 	g_autoptr(GPtrArray) told = g_ptr_array_new(), true_ones = g_ptr_array_new_with_free_func(g_free);
 	const char *replace = km_module_info(c->module, "kmend_replace");
-	const guint8 *bytes = c->patch_section ? room(c->patch_section, c->patch_offset, c->layout.patch_size) : NULL;
+	const guint8 *bytes = c->patch_section ? km_room(c->patch_section, c->patch_offset, c->layout.patch_size) : NULL;
 	gboolean ours = km_module_info(c->module, "kmend") != NULL;
 	if (!ours && c->input->units)
 		km_find(c, ".modinfo", "does not say that kmend made it");
@@ -354,7 +361,7 @@ void km_check_patch(KmChecker *c)
 		km_note(c, "the kernel has no type information (BTF): what is replaced was not decoded");
 		return;
 	}
-	guint found = find_patch(c);
+	guint found = km_find_patch(c);
 	if (!found) {
 		/* Some tools' modules fill the structures in when they are loaded. */
 		km_note(c, "no struct klp_patch in its data: it is made at run time, and was not decoded");
@@ -363,15 +370,15 @@ void km_check_patch(KmChecker *c)
 	if (found > 1)
 		km_find(c, c->patch_section->name, "%u structures look like struct klp_patch", found);
 	check_structure(c, c->patch_section, c->patch_offset, c->layout.patch_size, c->layout.patch_replace, 1);
-	const guint8 *bytes = room(c->patch_section, c->patch_offset, c->layout.patch_size);
+	const guint8 *bytes = km_room(c->patch_section, c->patch_offset, c->layout.patch_size);
 	if (bytes && bytes[c->layout.patch_replace] > 1)
 		km_find_at(c, c->patch_section, c->patch_offset + c->layout.patch_replace, "\"replace\" is neither true nor false");
-	pointer_at(c, c->patch_section, c->patch_offset + c->layout.patch_objs, &objects, &at, &symbol);
+	km_pointer_at(c, c->patch_section, c->patch_offset + c->layout.patch_objs, &objects, &at, &symbol);
 	while (read_object(c, objects, at))
 		at += c->layout.object_size;
 	if (!c->switches->len && !c->callbacks->len)
 		km_find(c, c->patch_section->name, "struct klp_patch does nothing");
 	read_states(c);
 	check_owners(c);
-	check_told(c);
+	km_check_told(c);
 }

@@ -316,6 +316,7 @@ void km_compare_reference(KmChecker *c, KmView *view, const KmPair *pair, const 
 	l.target = (gint64)ours->symbol->value + ours->addend + bias;
 	l.at = km_at_symbol(c, theirs->symbol);
 	l.at.address += (guint64)theirs->addend;
+	l.at = km_follow_stub(c, &l.at);
 	if (!same_effect(c->module, ours->type, theirs->type))
 		wrong(&l, "by another type of relocation (%u) than the patched %s (%u)", theirs->type, pair->from->name,
 		      ours->type);

@@ -91,6 +91,8 @@ static void switch_free(gpointer p)
 	KmSwitch *s = p;
 	g_free(s->object);
 	g_free(s->name);
+	g_clear_pointer(&s->old_parts, g_array_unref);
+	g_clear_pointer(&s->new_parts, g_array_unref);
 	g_free(s);
 }
 
@@ -107,6 +109,8 @@ static void checker_clear(KmChecker *c)
 	g_clear_pointer(&c->named, g_hash_table_unref);
 	g_clear_pointer(&c->stock, g_hash_table_unref);
 	g_clear_pointer(&c->unwind, km_unwind_free);
+	g_clear_pointer(&c->places, g_hash_table_unref);
+	g_clear_pointer(&c->fills, g_hash_table_unref);
 	g_clear_pointer(&c->result, km_verify_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KmChecker, checker_clear)
@@ -124,6 +128,13 @@ static void free_object(gpointer p)
 static void free_view(gpointer p)
 {
 	km_view_free(p);
+}
+
+static void free_symbol(gpointer p)
+{
+	KmSymbol *symbol = p;
+	g_free(symbol->name);
+	g_free(symbol);
 }
 
 static GHashTable *new_stock(void)
@@ -153,6 +164,9 @@ static void checker_init(KmChecker *c, KmObject *module, const KmVerifyInput *in
 	c->used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	c->owners = g_ptr_array_new();
 	c->covered = g_hash_table_new_full(NULL, NULL, NULL, free_spans);
+	c->own = km_verify_is_own(module);
+	c->places = g_hash_table_new_full(NULL, NULL, free_symbol, g_free);
+	c->fills = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 static gboolean check_kind(const KmObject *module, const KmVerifyInput *input, GError **error)
@@ -160,7 +174,7 @@ static gboolean check_kind(const KmObject *module, const KmVerifyInput *input, G
 	if (module->type != ET_REL)
 		return km_refuse(error, "%s: not a kernel module (ELF type %u)", module->path, module->type);
 	const char *livepatch = km_module_info(module, "livepatch");
-	if (!(livepatch && *livepatch == 'Y') && !km_calls_enable(module))
+	if (!(livepatch && *livepatch == 'Y') && !km_calls_enable(module) && !km_verify_is_own(module))
 		return km_refuse(
 			error,
 			"%s is no live patch: nothing in it calls klp_enable_patch(), and its modinfo does not say "
@@ -214,8 +228,13 @@ KmVerify *km_verify(KmObject *module, const KmVerifyInput *input, GError **error
 	checker_init(&c, module, input);
 	if (!km_read_layout(&c, error))
 		return NULL;
+	if (c.own)
+		km_read_own_relocs(&c);
 	km_check_load(&c);
-	km_check_patch(&c);
+	if (c.own)
+		km_check_own(&c);
+	else
+		km_check_patch(&c);
 	km_check_tables(&c);
 	km_check_unwind(&c);
 	if (input->units) {

@@ -58,6 +58,9 @@ typedef struct {
 	const KmVerifyLayout *layout; /* where the kernel has no type information; NULL: none known */
 } KmVerifyInput;
 
+/* Is it a live patch for kmend's own runtime? */
+gboolean km_verify_is_own(const KmObject *module);
+
 /* module is changed: its livepatch relocations are joined with the others. An error only when something cannot be read. */
 KmVerify *km_verify(KmObject *module, const KmVerifyInput *input, GError **error);
 void km_verify_free(KmVerify *verify);

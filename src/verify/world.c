@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "image/module.h"
+#include "image/patchdata.h"
 #include "verify/internal.h"
 
 #define KLP_SYM ".klp.sym."
@@ -119,11 +120,23 @@ static KmAt global_in_stock(const KmObject *module, const char *name)
 	return (KmAt){ 0 };
 }
 
+/* What a live patch for the own runtime calls in it. */
+static KmAt in_runtime(const KmChecker *c, const char *name)
+{
+	static const char *const functions[] = { KM_PATCHDATA_ENABLE, KM_PATCHDATA_REMOVE };
+	for (gsize i = 0; c->own && i < G_N_ELEMENTS(functions); i++)
+		if (!strcmp(name, functions[i]))
+			return (KmAt){ .kind = KM_AT_RUNTIME, .address = i };
+	return (KmAt){ 0 };
+}
+
 KmAt km_at_global(KmChecker *c, const char *owner, const char *name)
 {
 	KmAt at = strcmp(owner, "vmlinux") ? global_in_stock(km_stock(c, owner), name) : (KmAt){ 0 };
 	if (!at.kind)
 		at = global_in_image(c, name);
+	if (!at.kind)
+		at = in_runtime(c, name);
 	g_autofree char *exporter = NULL;
 	guint32 crc;
 	if (!at.kind && km_kernel_symvers(c->input->kernel, name, &crc, &exporter) && strcmp(exporter, "vmlinux"))
@@ -135,6 +148,9 @@ KmAt km_at_symbol(KmChecker *c, const KmSymbol *symbol)
 {
 	g_autofree char *object = NULL, *name = NULL, *why = NULL;
 	guint64 sympos;
+	const KmAt *known = c->places ? g_hash_table_lookup(c->places, symbol) : NULL;
+	if (known)
+		return *known;
 	if (symbol->section)
 		return (KmAt){ .kind = KM_AT_INSIDE, .section = symbol->section, .address = symbol->value };
 	if (symbol->shndx == SHN_ABS)
@@ -147,7 +163,7 @@ KmAt km_at_symbol(KmChecker *c, const KmSymbol *symbol)
 		guint32 crc;
 		if (km_kernel_symvers(c->input->kernel, symbol->name, &crc, &exporter) && strcmp(exporter, "vmlinux"))
 			return global_in_stock(km_stock(c, exporter), symbol->name);
-		return (KmAt){ 0 };
+		return in_runtime(c, symbol->name);
 	}
 	if (symbol->shndx != KM_SHN_LIVEPATCH || !km_parse_klp_symbol(symbol->name, &object, &name, &sympos))
 		return (KmAt){ 0 };
@@ -165,6 +181,8 @@ char *km_at_describe(const KmChecker *c, const KmAt *at)
 		return g_strdup("nothing");
 	if (at->kind == KM_AT_VALUE)
 		return g_strdup_printf("the number 0x%" G_GINT64_MODIFIER "x", at->address);
+	if (at->kind == KM_AT_RUNTIME)
+		return g_strdup("a function of kmend's own runtime");
 	if (at->section)
 		return g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x of %s", at->section->name, at->address,
 				       at->kind == KM_AT_INSIDE ? "the live patch" : "the module");

@@ -23,6 +23,7 @@ static const char script[] = "SECTIONS {\n"
 			     " . = ALIGN(4096);\n"
 			     " __init_end = .;\n"
 			     " .bss : { *(.bss .bss.*) _end = .; }\n"
+			     " .notes : { *(.note.gnu.build-id) }\n"
 			     " /DISCARD/ : { *(.note*) *(.comment) *(.eh_frame) }\n"
 			     "}\n";
 
@@ -115,7 +116,7 @@ static void link_image(const char *path, const char *map, const char *const *obj
 {
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
 	static const char *const base[] = { "ld", "--no-warn-rwx-segments", "-z", "max-page-size=4096", "-e", "_text",
-					    "-T" };
+					    "--build-id=sha1", "-T" };
 	for (gsize i = 0; i < G_N_ELEMENTS(base); i++)
 		g_ptr_array_add(argv, (gpointer)base[i]);
 	g_ptr_array_add(argv, (gpointer)map);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "klp/carry.h"
+#include "image/patchdata.h"
 #include "klp/emit.h"
+#include "klp/own.h"
 #include "klp/unitwork.h"
 
 #define TRACED "-pg -mfentry -mrecord-mcount"
@@ -67,22 +69,32 @@ static const char template_text[] =
 	"text;\n"
 	"extern struct patch " KM_TEMPLATE_PATCH_SYMBOL ";\n"
 	"int klp_enable_patch(struct patch *);\n"
+	"int " KM_PATCHDATA_ENABLE "(const struct patch *);\n"
+	"void " KM_PATCHDATA_REMOVE "(const struct patch *);\n"
 	"int init_module(void);\n"
 	"void cleanup_module(void);\n"
+	"#ifdef OWN\n"
+	"int init_module(void) { return " KM_PATCHDATA_ENABLE "(&" KM_TEMPLATE_PATCH_SYMBOL "); }\n"
+	"void cleanup_module(void) { " KM_PATCHDATA_REMOVE "(&" KM_TEMPLATE_PATCH_SYMBOL "); }\n"
+	"#else\n"
 	"int init_module(void) { return klp_enable_patch(&" KM_TEMPLATE_PATCH_SYMBOL "); }\n"
 	"void cleanup_module(void) { }\n"
+	"INFO(2, \"livepatch=Y\")\n"
+	"#endif\n"
 	"struct module __this_module __attribute__((section(\"" KM_TEMPLATE_MODULE_SECTION "\"))) =\n"
 	"	{ .name = \"kmend\", .init = init_module, .exit = cleanup_module };\n"
-	"INFO(1, \"license=GPL\") INFO(2, \"livepatch=Y\") INFO(3, \"vermagic=6.1.0-fake SMP\")\n"
+	"INFO(1, \"license=GPL\") INFO(3, \"vermagic=6.1.0-fake SMP\")\n"
 	"static const unsigned layout[] __attribute__((section(\"" KM_TEMPLATE_LAYOUT_SECTION "\"), used)) = {\n"
 	"	sizeof(struct module), OFFSET(module, name), 56,\n"
 	"	sizeof(struct version), OFFSET(version, crc), OFFSET(version, name),\n"
+	"#ifndef OWN\n"
 	"	sizeof(struct func), OFFSET(func, old_name), OFFSET(func, new_func), OFFSET(func, old_sympos),\n"
 	"	sizeof(struct object), OFFSET(object, name), OFFSET(object, funcs), OFFSET(object, callbacks[0]),\n"
 	"	OFFSET(object, callbacks[1]), OFFSET(object, callbacks[2]), OFFSET(object, callbacks[3]),\n"
 	"	sizeof(struct state), OFFSET(state, id), OFFSET(state, version),\n"
 	"	sizeof(struct patch), OFFSET(patch, mod), OFFSET(patch, objs), OFFSET(patch, states), OFFSET(patch, "
 	"replace),\n"
+	"#endif\n"
 	"};\n";
 
 /* ---- what objtool does ---- */
@@ -168,7 +180,7 @@ static void make_unit(FakePatch *w)
 	w->unit.plain = compile(w, "plain.c", unit_before, TRACED);
 	w->unit.original = compile(w, "original.c", unit_before, SECTIONED);
 	w->unit.patched = compile(w, "patched.c", unit_after, SECTIONED);
-	w->tools.template_object = fake_image_compile(w->dir, "template.c", template_text, NULL);
+	w->tools.template_object = fake_image_compile(w->dir, "template.c", template_text, w->own ? "-DOWN" : NULL);
 	w->tools.cwd = w->dir->path;
 }
 
@@ -185,7 +197,7 @@ static void patched_function_free(gpointer data)
 /* What `kmend build` does with one unit alone. */
 static KmUnitWork *work_unit(FakePatch *w, GError **error)
 {
-	KmBuildOptions options = { .name = "fixture" };
+	KmBuildOptions options = { .name = "fixture", .runtime = w->own ? KM_RUNTIME_OWN : KM_RUNTIME_KERNEL };
 	g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free), works = g_ptr_array_new();
 	const KmCarryOptions carry = { .notes = notes };
 	KmUnitWork *work = km_unit_work_new(&w->kernel, w->image, &w->unit, &options, notes, error);
@@ -209,7 +221,11 @@ static KmObject *link_module(FakePatch *w, KmContents *contents, GHashTable **re
 	km_link_join(link);
 	KmHook *hook = contents->hooks->pdata[0];
 	hook->replacement = g_hash_table_lookup(link->moved, hook->replacement);
-	g_assert_true(km_hooks_write(link->object, &w->layout, contents, &error));
+	for (guint i = 0; hook->new_parts && i < hook->new_parts->len; i++)
+		hook->new_parts->pdata[i] = g_hash_table_lookup(link->moved, hook->new_parts->pdata[i]);
+	const KmOwn own = { .kernel = &w->kernel, .image = w->image, .contents = contents, .refs = link->refs };
+	g_assert_true(w->own ? km_own_write(link->object, &own, &error)
+			     : km_hooks_write(link->object, &w->layout, contents, &error));
 	*refs = g_hash_table_ref(link->refs);
 	g_assert_true(km_object_write(link->object, w->path, &error));
 	g_assert_cmpint(fake_patch_unwind(w->path), ==, 0);
@@ -227,7 +243,9 @@ static void make_module(FakePatch *w)
 	km_contents_init(&contents);
 	g_autoptr(KmObject) object = link_module(w, &contents, &refs);
 	g_assert_cmpuint(contents.hooks->len, ==, 1);
+	const KmOwn own = { .kernel = &w->kernel, .image = w->image, .contents = &contents, .refs = refs };
 	const KmEmit emit = { .image = w->image,
+			      .own = w->own ? &own : NULL,
 			      .kernel = &w->kernel,
 			      .layout = &w->layout,
 			      .refs = refs,
@@ -274,10 +292,11 @@ static void give_unwind(FakePatch *w, const char *objtool)
 		g_error("the units cannot be rewritten");
 }
 
-FakePatch *fake_patch_new(const char *objtool)
+static FakePatch *new_patch(const char *objtool, gboolean own)
 {
 	g_autoptr(GError) error = NULL;
 	FakePatch *w = g_new0(FakePatch, 1);
+	w->own = own;
 	w->dir = km_tempdir_new(NULL, "test-verify", NULL);
 	w->path = g_build_filename(w->dir->path, "fixture.ko", NULL);
 	g_autofree char *unit = compile(w, "unit.c", unit_before, TRACED);
@@ -294,6 +313,16 @@ FakePatch *fake_patch_new(const char *objtool)
 	w->units = km_verify_units_new(&w->kernel, w->image, units, &w->tools, NULL, &error);
 	g_assert_no_error(error);
 	return w;
+}
+
+FakePatch *fake_patch_new(const char *objtool)
+{
+	return new_patch(objtool, FALSE);
+}
+
+FakePatch *fake_patch_new_own(void)
+{
+	return new_patch(NULL, TRUE);
 }
 
 void fake_patch_free(FakePatch *w)

@@ -7,6 +7,7 @@
 #include "verify/verify.h"
 
 typedef struct {
+	gboolean own; /* for kmend's own runtime */
 	KmTempDir *dir;
 	FakeImage *fake, *deaf; /* deaf: the same with no entry in target */
 	KmImage *image, *deaf_image;
@@ -26,6 +27,8 @@ typedef struct {
  * the kernel's; NULL: the units get their rows at once.
  */
 FakePatch *fake_patch_new(const char *objtool);
+/* The same for kmend's own runtime. */
+FakePatch *fake_patch_new_own(void);
 void fake_patch_free(FakePatch *patch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakePatch, fake_patch_free)
 
