@@ -141,6 +141,12 @@ typedef struct KmArch {
 	gboolean (*symbol_value)(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value);
 
 	/*
+	 * Where it takes two fields to tell an address: the bits of S + A that this one holds, and which bits those are (mask). FALSE: it holds none
+	 * by itself. NULL: no address is told in parts.
+	 */
+	gboolean (*address_part)(guint32 type, const guint8 *field, guint64 place, guint64 *bits, guint64 *mask);
+
+	/*
 	 * The branches within [start, end) of a text section that have no relocation and leave that range: an array of
 	 * KmBranch, ascending, owned by the caller. They matter wherever several functions share a section.
 	 */

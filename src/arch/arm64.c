@@ -135,6 +135,41 @@ static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, g
 	return TRUE;
 }
 
+/* By how many bits the type's instructions shift their immediate; G_MAXUINT: it is none of the low 12 bits of an address. */
+static guint low_shift(guint32 type)
+{
+	switch (type) {
+	case R_AARCH64_ADD_ABS_LO12_NC:
+	case R_AARCH64_LDST8_ABS_LO12_NC:
+		return 0;
+	case R_AARCH64_LDST16_ABS_LO12_NC:
+		return 1;
+	case R_AARCH64_LDST32_ABS_LO12_NC:
+		return 2;
+	case R_AARCH64_LDST64_ABS_LO12_NC:
+		return 3;
+	case R_AARCH64_LDST128_ABS_LO12_NC:
+		return 4;
+	default:
+		return G_MAXUINT;
+	}
+}
+
+/* ADRP tells the page, ADD and loads and stores tell the place in it. */
+static gboolean address_part(guint32 type, const guint8 *field, guint64 place, guint64 *bits, guint64 *mask)
+{
+	const guint64 in_page = 0xfff;
+	guint32 word = km_arch_le32(field);
+	guint shift = low_shift(type);
+	gint64 pages = km_arch_sign_extend((word >> 5 & 0x7ffff) << 2 | (word >> 29 & 3), 21);
+	gboolean page = type == R_AARCH64_ADR_PREL_PG_HI21 || type == R_AARCH64_ADR_PREL_PG_HI21_NC;
+	if (!page && shift == G_MAXUINT)
+		return FALSE;
+	*mask = page ? ~in_page : in_page;
+	*bits = page ? (place & ~in_page) + ((guint64)pages << 12) : (guint64)(word >> 10 & in_page) << shift;
+	return (*bits & ~*mask) == 0;
+}
+
 /* Mapping symbols "$x", "$d", "$x.0", "$d.foo" tell code from data. */
 static gboolean is_annotation(const KmSymbol *symbol)
 {
@@ -195,6 +230,7 @@ const KmArch km_arch_arm64 = {
 	.hooks = hooks,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
+	.address_part = address_part,
 	.test_key = km_arch_arm64_test_key,
 	.read_constant = km_arch_arm64_read_constant,
 	.branches_out = branches_out,

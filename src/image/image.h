@@ -51,6 +51,9 @@ const guint8 *km_image_build_id(const KmImage *image, gsize *size, guint64 *addr
 /* size bytes at a link-time address, or NULL when they are not (all) in the file (bss, outside). Owned by the image. */
 const guint8 *km_image_bytes(const KmImage *image, guint64 address, gsize size);
 
+/* The pointer of 8 bytes at a link-time address as the kernel has it once it has relocated itself, before KASLR. FALSE when the file has no bytes there. */
+gboolean km_image_pointer(const KmImage *image, guint64 address, guint64 *value);
+
 /* All symbols in the order of /proc/kallsyms of the running kernel. */
 const KmKsym *km_image_symbols(const KmImage *image, gsize *n);
 /* The indices (into km_image_symbols) of all symbols of that name, in the order in which livepatch counts positions:

@@ -56,8 +56,6 @@ guint32 km_image_get_u32(const KmImage *image, const guint8 *p);
 guint64 km_image_get_u64(const KmImage *image, const guint8 *p);
 /* Put image->pointers in order, after filling it. */
 void km_image_sort_pointers(KmImage *image);
-/* The pointer stored at address, self-relocation applied. FALSE when the file has no bytes there. */
-gboolean km_image_pointer(const KmImage *image, guint64 address, guint64 *value);
 /* The first symbol of that name without building the index; NULL when there is none. */
 const KmKsym *km_image_find(const KmImage *image, const char *name);
 /* Bounds of a table: the section of that name, else symbols start and stop. FALSE when neither is there. */

@@ -172,6 +172,53 @@ gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 
 	return wanted.found;
 }
 
+/* More room than any function has before its label, and more than any has before its entry. */
+#define MAX_PAD 64
+#define MAX_PROLOGUE 16
+
+static char *place_key(const KmSection *section, guint64 at)
+{
+	return g_strdup_printf("%u %" G_GUINT64_FORMAT, section->index, at);
+}
+
+static gboolean starts_function(GHashTable *functions, const KmSection *section, guint64 at)
+{
+	g_autofree char *key = place_key(section, at);
+	return g_hash_table_contains(functions, key);
+}
+
+/* From at to the function behind it; 0 when it is the start of a function already, or near behind one. */
+static guint distance_to_function(GHashTable *functions, const KmSection *section, guint64 at)
+{
+	for (guint back = 0; back <= MAX_PROLOGUE && back <= at; back++)
+		if (starts_function(functions, section, at - back))
+			return 0;
+	for (guint ahead = 1; ahead < MAX_PAD; ahead++)
+		if (starts_function(functions, section, at + ahead))
+			return ahead;
+	return 0;
+}
+
+guint km_module_entry_pad(const KmObject *module, const KmSection *records)
+{
+	g_autoptr(GHashTable) functions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	guint seen[MAX_PAD] = { 0 };
+	for (guint i = 0; i < module->symbols->len; i++) {
+		const KmSymbol *symbol = module->symbols->pdata[i];
+		if (symbol->section && symbol->type == STT_FUNC)
+			g_hash_table_add(functions, place_key(symbol->section, symbol->value));
+	}
+	for (guint i = 0; i < records->relocs->len; i++) {
+		const KmReloc *r = &g_array_index(records->relocs, KmReloc, i);
+		if (r->symbol->section)
+			seen[distance_to_function(functions, r->symbol->section, r->symbol->value + (guint64)r->addend)]++;
+	}
+	for (guint pad = 1; pad < MAX_PAD; pad++)
+		if (seen[pad] > records->relocs->len / 2)
+			return pad;
+	return 0;
+}
+
 const guint8 *km_module_build_id(const KmObject *module, gsize *size)
 {
 	const KmSection *note = km_object_find_section(module, ".note.gnu.build-id");

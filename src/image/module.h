@@ -20,6 +20,12 @@ guint km_module_count(const KmObject *module, const char *name);
 /* The build-id of the module's file (a GNU note), size bytes, which the running kernel shows in the module's notes. NULL: none. Owned by the module. */
 const guint8 *km_module_build_id(const KmObject *module, gsize *size);
 
+/*
+ * Bytes from what the module's entry records name to the functions they are about: not 0 where functions have room before their label too (arm64
+ * with DYNAMIC_FTRACE_WITH_CALL_OPS).
+ */
+guint km_module_entry_pad(const KmObject *module, const KmSection *records);
+
 /* The CRC the module's __versions section asks for a symbol. FALSE when it imports none of that name. */
 gboolean km_module_import_crc(const KmObject *module, const char *name, guint32 *crc);
 

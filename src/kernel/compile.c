@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Compiling units directly. The original goes to assembly once and is assembled twice; the patched file is compiled at the same
- * time. Nothing of where our directories lie reaches an object.
+ * Compiling units directly. The original goes to assembly once and is assembled twice (where section anchors are used it takes a second
+ * compilation); the patched file is compiled at the same time. Nothing of where our directories lie reaches an object.
  */
 #include "kernel/unit.h"
 
@@ -38,6 +38,7 @@ typedef struct KmCompiler {
 	guint total;
 	gboolean reports_clones; /* the compiler has -fdump-ipa-clones */
 	gboolean quick_text; /* it has QUICK_TEXT */
+	gboolean anchors; /* it addresses several variables of a section from one place (-fsection-anchors) */
 	GMutex mutex; /* guards what follows */
 	guint done;
 	GError *error; /* the first that happened, but an original's before a patched file's */
@@ -383,6 +384,13 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 	return compile_with(job, unit, patched, flags, output, error);
 }
 
+/* Where variables share a section they can share the register that leads to it, so -fdata-sections makes other code than the kernel has. */
+static gboolean list_plain(Job *job, const KmUnit *unit, const char *listing, GError **error)
+{
+	static const char *const flags[] = { "-g0", "-ffunction-sections", "-S", NULL };
+	return compile_with(job, unit, FALSE, flags, listing, error);
+}
+
 static gboolean assemble(Job *job, const KmUnit *unit, gboolean patched, const char *listing, const char *object,
 			 GError **error)
 {
@@ -459,7 +467,8 @@ static gboolean assemble_original(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *original = output_path(job, "original", unit, ".o");
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
 	gboolean ok = make_parent(plain, error) && assemble_sectioned(job, unit, FALSE, listing, original, error) &&
-		      rewrite(job, unit, listing, plain_listing, fold, error) &&
+		      (!job->anchors || list_plain(job, unit, plain_listing, error)) &&
+		      rewrite(job, unit, job->anchors ? plain_listing : listing, plain_listing, fold, error) &&
 		      assemble(job, unit, FALSE, plain_listing, plain, error);
 	if (!ok)
 		return FALSE;
@@ -621,6 +630,28 @@ static gboolean has_flag(const Job *job, const KmUnit *unit, const char *flag)
 	return result && result->status == 0;
 }
 
+/* Does the compiler, as kbuild calls it, lead to several variables from one place? It tells by what it makes of two. */
+static gboolean uses_anchors(const Job *job, const KmUnit *unit)
+{
+	static const char text[] = "static int one, two;\n"
+				   "int kmend_probe(int x);\n"
+				   "int kmend_probe(int x) { one += x; two -= one; return two; }\n";
+	g_autofree char *source = g_build_filename(job->dir, "anchors.c", NULL);
+	if (!g_file_set_contents(source, text, -1, NULL))
+		return FALSE;
+	g_autoptr(GPtrArray) argv = g_ptr_array_new();
+	for (char **word = unit->argv; *word; word++)
+		g_ptr_array_add(argv, *word);
+	const char *const more[] = { "-g0", "-S", "-o", "-", source, NULL };
+	for (const char *const *word = more; *word; word++)
+		g_ptr_array_add(argv, (gpointer)*word);
+	g_ptr_array_add(argv, NULL);
+	KmRunOptions options = { .cwd = unit->cwd, .env = (const char *const *)job->env, .clear_env = TRUE };
+	g_autoptr(KmRunResult) result = km_run((const char *const *)argv->pdata, &options, NULL);
+	g_unlink(source);
+	return result && result->status == 0 && strstr(result->output, "LANCHOR");
+}
+
 /* ---- one unit at a time ---- */
 
 KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const KmUnit *sample, const char *dir,
@@ -635,6 +666,7 @@ KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const Km
 	c->generated = g_hash_table_new(g_str_hash, g_str_equal);
 	c->reports_clones = sample->want_clones && has_flag(c, sample, CLONES);
 	c->quick_text = has_flag(c, sample, QUICK_TEXT);
+	c->anchors = uses_anchors(c, sample);
 	g_mutex_init(&c->mutex);
 	return c;
 }
@@ -763,6 +795,7 @@ gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray 
 	job.generated = generated;
 	const KmUnit *first = units->len ? units->pdata[0] : NULL;
 	job.reports_clones = first && first->want_clones && has_flag(&job, first, CLONES);
+	job.anchors = first && uses_anchors(&job, first);
 	for (guint i = 0; i < units->len; i++) {
 		KmUnit *unit = units->pdata[i];
 		g_free(unit->dir);

@@ -181,6 +181,27 @@ static KmRef *exported_by_module(const KmRefContext *c, const char *name, GError
 	return module ? global_in_module(c, module, owner, name, error) : NULL;
 }
 
+/* What has no name that the kernel keeps: where the proof has it. */
+static KmRef *without_name(const KmRefContext *c, const KmSymbol *plain, const char *name)
+{
+	guint64 address;
+	if (!c->by_address || !plain || !km_match_address(c->match, plain, &address, NULL))
+		return NULL;
+	KmRef *ref = new_klp(c, "vmlinux", name, 0);
+	ref->address = address;
+	return ref;
+}
+
+static const KmSymbol *undefined_in(const KmObject *object, const char *name)
+{
+	for (guint i = 0; i < object->symbols->len; i++) {
+		const KmSymbol *symbol = object->symbols->pdata[i];
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && !strcmp(symbol->name, name))
+			return symbol;
+	}
+	return NULL;
+}
+
 /*
  * The loader turns listed calls into what a static call's key says. Without that key's export a call for the own runtime is a plain one, to the
  * trampoline, by address.
@@ -206,6 +227,8 @@ static KmRef *by_global_name(const KmRefContext *c, const char *name, GError **e
 		ref = global_in_vmlinux(c, name);
 	if (!ref && !local)
 		ref = exported_by_module(c, name, &local);
+	if (!ref && !local)
+		ref = without_name(c, undefined_in(c->plain, name), name);
 	if (ref)
 		return ref;
 	if (local)
@@ -227,10 +250,19 @@ static KmRef *from_place(const KmRefContext *c, const KmPlace *place, GError **e
 	return ref;
 }
 
+static const char *name_of(const KmSymbol *symbol)
+{
+	return *symbol->name || !symbol->section ? symbol->name : symbol->section->name;
+}
+
 KmRef *km_ref_of_original(const KmRefContext *c, const KmSymbol *original, GError **error)
 {
-	const KmPlace *place = km_ref_place(c, original, error);
-	return place ? from_place(c, place, error) : NULL;
+	g_autoptr(GError) local = NULL;
+	const KmPlace *place = km_ref_place(c, original, &local);
+	KmRef *ref = place ? from_place(c, place, &local) : without_name(c, g_hash_table_lookup(c->plain_twins, original), name_of(original));
+	if (!ref)
+		g_propagate_error(error, g_steal_pointer(&local));
+	return ref;
 }
 
 KmRef *km_ref_new(const KmRefContext *c, const KmSymbol *patched, const char *name, GError **error)
@@ -241,9 +273,9 @@ KmRef *km_ref_new(const KmRefContext *c, const KmSymbol *patched, const char *na
 	if (!original)
 		return km_refuse_null(error, "%s: %s is new but was not taken into the live patch", c->plain->path,
 				      name);
-	const KmPlace *place = km_ref_place(c, original, error);
+	const KmPlace *place = km_ref_place(c, original, NULL);
 	if (!place)
-		return NULL;
+		return km_ref_of_original(c, original, error);
 	/* A global symbol of built-in code that is exported needs no livepatch relocation. */
 	const KmExport *export = patched->bind != STB_LOCAL ? usable_export(c, name) : NULL;
 	if (export && !place->offset && export->address == place->address && !strcmp(place->object, "vmlinux"))

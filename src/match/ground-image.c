@@ -78,6 +78,10 @@ static gboolean image_symbol_value(KmGround *ground, const KmSection *section, g
 	const KmArch *arch = km_image_arch(g->image);
 	const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, index);
 	const KmRelocInfo *info = km_arch_reloc(arch, reloc->type);
+	if (reloc->type == arch->abs64 && km_image_pointer(g->image, place, value)) {
+		*value -= (guint64)reloc->addend;
+		return TRUE;
+	}
 	const guint8 *field = info && info->size ? km_image_bytes(g->image, place, info->size) : NULL;
 	return field && arch->symbol_value(reloc->type, field, place, reloc->addend, value);
 }

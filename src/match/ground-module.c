@@ -272,10 +272,11 @@ static void index_entries(ModuleGround *g)
 		if (strcmp(section->name, "__mcount_loc") != 0 &&
 		    strcmp(section->name, "__patchable_function_entries") != 0)
 			continue;
+		guint pad = km_module_entry_pad(g->module, section);
 		for (guint k = 0; k < section->relocs->len; k++) {
 			const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, k);
-			guint64 entry =
-				symbol_address(reloc->symbol) + (guint64)g->module->arch->target_offset(section, k);
+			guint64 entry = symbol_address(reloc->symbol) +
+					(guint64)g->module->arch->target_offset(section, k) + pad;
 			g_array_append_val(g->entries, entry);
 		}
 	}

@@ -45,6 +45,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmMatch, km_match_free)
  */
 const KmPlace *km_match_place(KmMatch *match, const KmSymbol *symbol, GError **error);
 
+/*
+ * The link-time address in vmlinux of a symbol of plain, also of one that has no name there: kernels without CONFIG_KALLSYMS_ALL name no data. For
+ * whoever does not look it up by name. FALSE with KM_ERROR_REFUSED as above, and for a unit of a module.
+ */
+gboolean km_match_address(const KmMatch *match, const KmSymbol *symbol, guint64 *address, GError **error);
+
 /* Functions of the unit that were compared, and those that are weak and overridden. For reports. */
 guint km_match_compared(const KmMatch *match);
 const GPtrArray *km_match_overridden(const KmMatch *match);	/* of char* */

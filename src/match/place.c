@@ -83,15 +83,29 @@ static gboolean name_nearby(const KmMatch *match, const KmSymbol *symbol, guint6
 	return TRUE;
 }
 
+/* Where it lives, if it still does once the kernel or module has started. */
+static gboolean lasting_address(const KmMatch *match, const KmSymbol *symbol, guint64 *address, GError **error)
+{
+	if (!km_witness_address(match, symbol, address, error))
+		return FALSE;
+	return !match->ground->ops->is_init(match->ground, *address) ||
+	       km_refuse(error, "%s: %s lies in init memory of %s, which is freed after start", match->plain->path,
+			 *symbol->name ? symbol->name : symbol->section->name, match->ground->owner);
+}
+
+gboolean km_match_address(const KmMatch *match, const KmSymbol *symbol, guint64 *address, GError **error)
+{
+	if (!strcmp(match->ground->owner, "vmlinux"))
+		return lasting_address(match, symbol, address, error);
+	return km_refuse(error, "%s: %s of module %s has no address before it is loaded", match->plain->path, symbol->name,
+			 match->ground->owner);
+}
+
 KmPlace *km_place_new(const KmMatch *match, const KmSymbol *symbol, GError **error)
 {
 	guint64 address;
-	if (!km_witness_address(match, symbol, &address, error))
+	if (!lasting_address(match, symbol, &address, error))
 		return NULL;
-	if (match->ground->ops->is_init(match->ground, address))
-		return km_refuse_null(error, "%s: %s lies in init memory of %s, which is freed after start",
-				      match->plain->path, *symbol->name ? symbol->name : symbol->section->name,
-				      match->ground->owner);
 	KmPlace *place = g_new0(KmPlace, 1);
 	place->symbol = symbol;
 	g_autoptr(GError) why = NULL;

@@ -33,13 +33,50 @@ static KmSpot *spot_of(const KmMatch *match, const KmSymbol *symbol, guint64 *va
 	return &match->lays[symbol->section->index].spot;
 }
 
-static void hear(KmMatch *match, const KmSection *section, gsize index, guint64 base)
+/* Relocations of one section, those of one function or all. */
+typedef struct {
+	const KmReloc *first;
+	gsize n;
+	guint64 base; /* of the section in the ground */
+} Stretch;
+
+static gboolean part_of_address(const KmMatch *match, const Stretch *s, const KmReloc *r, guint64 *bits, guint64 *mask)
+{
+	const KmArch *arch = match->plain->arch;
+	const KmRelocInfo *info = km_arch_reloc(arch, r->type);
+	const guint8 *field =
+		info && info->size ? match->ground->ops->bytes(match->ground, s->base + r->offset, info->size) : NULL;
+	return field && arch->address_part(r->type, field, s->base + r->offset, bits, mask);
+}
+
+/*
+ * The value of r's symbol out of two fields of one function that are about the same place: the page and the place in it. The code is that of the
+ * unit, so any two such fields tell the same; one that does not contradicts another witness.
+ */
+static gboolean join_parts(const KmMatch *match, const Stretch *s, const KmReloc *r, guint64 *value)
+{
+	guint64 bits, mask, other_bits, other_mask;
+	if (!match->plain->arch->address_part || match->ground->ops->has_reloc || !part_of_address(match, s, r, &bits, &mask))
+		return FALSE;
+	for (gsize i = 0; i < s->n; i++) {
+		const KmReloc *other = &s->first[i];
+		if (other->symbol != r->symbol || other->addend != r->addend ||
+		    !part_of_address(match, s, other, &other_bits, &other_mask) || other_mask != ~mask)
+			continue;
+		*value = (bits | other_bits) - (guint64)r->addend;
+		return TRUE;
+	}
+	return FALSE;
+}
+
+static void hear(KmMatch *match, const KmSection *section, gsize index, const Stretch *s)
 {
 	const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, index);
 	guint64 value, address;
 	KmSpot *spot = spot_of(match, reloc->symbol, &value);
-	if (!spot || km_lay_is_nop(match, section, reloc->offset, base) ||
-	    !match->ground->ops->symbol_value(match->ground, section, index, base + reloc->offset, &address))
+	if (!spot || km_lay_is_nop(match, section, reloc->offset, s->base) ||
+	    (!match->ground->ops->symbol_value(match->ground, section, index, s->base + reloc->offset, &address) &&
+	     !join_parts(match, s, reloc, &address)))
 		return;
 	/* Nothing is linked to 0 but what was left undefined: a field that the loader fills tells nothing. */
 	if (!address && !km_section_is_text(section))
@@ -52,8 +89,9 @@ static void hear_range(KmMatch *match, const KmSection *section, guint64 start, 
 	gsize n;
 	const KmReloc *first = km_section_relocs_in(section, start, end, &n);
 	gsize from = n ? (gsize)(first - &g_array_index(section->relocs, KmReloc, 0)) : 0;
+	const Stretch stretch = { first, n, match->lays[section->index].spot.address };
 	for (gsize i = from; i < from + n; i++)
-		hear(match, section, i, match->lays[section->index].spot.address);
+		hear(match, section, i, &stretch);
 }
 
 /* Only what was compared is a witness in text. */

@@ -19,6 +19,9 @@ static gboolean fits_address(const KmObject *module, const KmReloc *r, const KmR
 	guint64 value = 0;
 	if (info->size < 4)
 		return FALSE;
+	/* Some bits of an instruction: others have the rest of the address. */
+	if (info->size == 4 && info->mask != G_MAXUINT32)
+		return TRUE;
 	if (info->kind != KM_RELOC_ABS || info->size != 4)
 		return TRUE;
 	return module->arch->symbol_value(r->type, ones, 0, 0, &value) && value > G_MAXUINT32;

@@ -127,9 +127,10 @@ static int has_entry_in_stock(const KmObject *module, const KmAt *at)
 	const KmSection *records = km_object_find_section(module, "__mcount_loc");
 	if (!records)
 		records = km_object_find_section(module, "__patchable_function_entries");
+	guint pad = records ? km_module_entry_pad(module, records) : 0;
 	for (guint i = 0; records && i < records->relocs->len; i++) {
 		const KmReloc *r = &g_array_index(records->relocs, KmReloc, i);
-		guint64 place = r->symbol->value + (guint64)r->addend;
+		guint64 place = r->symbol->value + (guint64)r->addend + pad;
 		if (r->symbol->section == at->section && place >= at->address && place < at->address + ENTRY_ROOM)
 			return 1;
 	}

@@ -267,6 +267,19 @@ static gboolean compare_old(Look *l, const char *from)
 	return TRUE;
 }
 
+/* Data of the kernel that kallsyms does not list: where the unit's own code has it. */
+static KmAt without_name(const KmView *view, const char *name)
+{
+	guint64 address;
+	for (guint i = 0; i < view->plain->symbols->len; i++) {
+		const KmSymbol *symbol = view->plain->symbols->pdata[i];
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && !strcmp(symbol->name, name) &&
+		    km_match_address(view->match, symbol, &address, NULL))
+			return (KmAt){ .kind = KM_AT_VMLINUX, .address = address };
+	}
+	return (KmAt){ 0 };
+}
+
 static void compare_named(Look *l)
 {
 	const KmSymbol *symbol = l->ours->symbol;
@@ -282,6 +295,8 @@ static void compare_named(Look *l)
 	if (elsewhere)
 		return;
 	KmAt expected = km_at_global(l->c, from, symbol->name);
+	if (!expected.kind && l->c->own && l->view->unit)
+		expected = without_name(l->view, symbol->name);
 	/* What the frame hands to klp_enable_patch(). */
 	if (!expected.kind && !l->view->unit && l->c->patch_section)
 		expected = (KmAt){ KM_AT_INSIDE, l->c->patch_section, l->c->patch_offset };

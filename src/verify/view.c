@@ -204,6 +204,9 @@ KmAt km_view_place(KmChecker *c, KmView *view, const KmSymbol *patched, char **w
 	const KmSymbol *plain = original ? g_hash_table_lookup(view->plain_twins, original) : NULL;
 	g_autoptr(GError) error = NULL;
 	const KmPlace *place = plain ? km_match_place(view->match, plain, &error) : NULL;
+	guint64 address;
+	if (!place && plain && c->own && km_match_address(view->match, plain, &address, NULL))
+		return (KmAt){ .kind = KM_AT_VMLINUX, .address = address };
 	if (!place) {
 		*why = g_strdup(error ? error->message : original ? "its place cannot be told" : "it is new");
 		return (KmAt){ 0 };

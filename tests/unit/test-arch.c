@@ -138,6 +138,34 @@ static void test_annotations(void)
 	g_assert_cmpuint(km_arch_by_name("x86_64")->local_entry(&symbol), ==, 0);
 }
 
+/* An address in two parts: ADRP has the page, ADD and loads have the place in it. */
+static void test_address_part(void)
+{
+	static const struct {
+		guint32 type, word;
+		guint64 bits, mask;
+	} parts[] = {
+		{ 275, 0xb0000000, 0x2000, ~G_GUINT64_CONSTANT(0xfff) }, /* adrp x0, 1 page on */
+		{ 275, 0xf0ffffe0, 0x0, ~G_GUINT64_CONSTANT(0xfff) }, /* adrp x0, 1 page back */
+		{ 277, 0x9112d000, 0x4b4, 0xfff }, /* add x0, x0, #0x4b4 */
+		{ 285, 0xb944b400, 0x4b4, 0xfff }, /* ldr w0, [x0, #0x4b4] */
+		{ 286, 0xf9425c00, 0x4b8, 0xfff }, /* ldr x0, [x0, #0x4b8] */
+	};
+	const KmArch *arch = km_arch_by_name("arm64");
+	guint64 bits, mask;
+	for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
+		guint32 word = GUINT32_TO_LE(parts[i].word);
+		g_assert_true(arch->address_part(parts[i].type, (const guint8 *)&word, 0x1004, &bits, &mask));
+		g_assert_cmphex(bits, ==, parts[i].bits);
+		g_assert_cmphex(mask, ==, parts[i].mask);
+	}
+	const guint8 field[4] = { 0, 4, 0, 0x94 };
+	g_assert_false(arch->address_part(283, field, 0x1000, &bits, &mask));
+	/* Shifted, it is beyond the page: no linker makes that. */
+	const guint8 beyond[4] = { 0x00, 0xfc, 0x7f, 0xf9 };
+	g_assert_false(arch->address_part(286, beyond, 0x1000, &bits, &mask));
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -146,6 +174,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/arch/x86-bias", test_x86_bias);
 	g_test_add_func("/arch/data-has-no-bias", test_data_has_no_bias);
 	g_test_add_func("/arch/symbol-value", test_symbol_value);
+	g_test_add_func("/arch/address-part", test_address_part);
 	g_test_add_func("/arch/annotations", test_annotations);
 	return g_test_run();
 }
