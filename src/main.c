@@ -12,6 +12,7 @@ static const KmCommand commands[] = {
 	{ "kernel", "get, list, show or remove the kernels to be patched", km_cmd_kernel },
 	{ "build", "build one livepatch module from one or several patches", km_cmd_build },
 	{ "try", "load, watch and remove a live patch in a VM that runs the very kernel", km_cmd_try },
+	{ "runtime", "make the module that puts in live patches where the kernel has no livepatch core", km_cmd_runtime },
 	{ "diff", "tell what differs between two objects, and why; extract it", km_cmd_diff },
 	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
 	{ "verify", "check a finished live patch against the kernel it is for", km_cmd_verify },

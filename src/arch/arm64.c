@@ -210,7 +210,8 @@ static const guint8 stub_code[16] = { 0x50, 0x00, 0x00, 0x58, 0x00, 0x02, 0x1f, 
 static const KmCallStub call_stub = { .code = stub_code, .size = sizeof(stub_code), .slot = 8 };
 
 /* arch/arm64/kernel/module-plts.c fills them with stubs for far exports, and for branches that the ftrace hook needs. */
-static const char *const module_sections[] = { ".plt", ".init.plt", ".text.ftrace_trampoline", NULL };
+static const char *const module_sections[] = { ".plt", ".init.plt", ".text.ftrace_trampoline",
+						".init.text.ftrace_trampoline", NULL };
 
 const KmArch km_arch_arm64 = {
 	.name = "arm64",

@@ -13,6 +13,10 @@
 #define KM_PATCHDATA_REMOVE "kmend_remove_patch"
 #define KM_PATCHDATA_MODULE "kmend_runtime"
 
+/* The version of both, as modules are told: it changes with the format. */
+#define KM_PATCHDATA_CRC 0x6b6d0001
+#define KM_PATCHDATA_CRC_TEXT "0x6b6d0001"
+
 /* Where stubs are that lead to functions too far away for a call (KmArch.call_stub). */
 #define KM_PATCHDATA_STUBS ".text.kmend.stubs"
 

@@ -16,7 +16,9 @@
 #include "klp/emit.h"
 #include "klp/layout.h"
 #include "klp/newunit.h"
+#include "klp/objtool.h"
 #include "klp/own.h"
+#include "klp/runtime.h"
 #include "klp/story.h"
 #include "klp/recheck.h"
 #include "klp/trees.h"
@@ -189,35 +191,6 @@ static gboolean check_config(const KmKernel *kernel, GError **error)
 	return TRUE;
 }
 
-static gboolean has_any(KmKernel *kernel, const char *const *options)
-{
-	for (; *options; options++) {
-		g_autofree char *value = km_kernel_config(kernel, *options);
-		if (value)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* What kmend's own runtime is built on. Each is a list of options of which one will do. */
-static gboolean check_own_runtime(KmKernel *k, GError **error)
-{
-	static const char *const ftrace[] = { "DYNAMIC_FTRACE_WITH_REGS", "DYNAMIC_FTRACE_WITH_ARGS", NULL };
-	static const char *const wanted[] = { "KALLSYMS", "KPROBES", "MODULES", NULL };
-	if (!has_any(k, ftrace))
-		return km_refuse(error,
-				 "kernel %s cannot redirect functions: it has neither CONFIG_%s nor CONFIG_%s, which kmend's "
-				 "runtime needs",
-				 k->name, ftrace[0], ftrace[1]);
-	for (const char *const *option = wanted; *option; option++) {
-		const char *const one[] = { *option, NULL };
-		if (!has_any(k, one))
-			return km_refuse(error, "kernel %s was built without CONFIG_%s, which kmend's runtime needs",
-					 k->name, *option);
-	}
-	return TRUE;
-}
-
 static KmRuntimeKind usual_runtime(KmKernel *kernel)
 {
 	g_autofree char *livepatch = km_kernel_config(kernel, "LIVEPATCH");
@@ -235,7 +208,7 @@ static gboolean choose_runtime(State *s, GError **error)
 	if (s->options->runtime == KM_RUNTIME_AUTO)
 		s->options->runtime = usual;
 	s->result->own_runtime = s->options->runtime == KM_RUNTIME_OWN;
-	return !s->result->own_runtime || check_own_runtime(s->kernel, error);
+	return !s->result->own_runtime || km_runtime_check(s->kernel, error);
 }
 
 static gboolean check_kernel(State *s, GError **error)
@@ -608,30 +581,10 @@ static gboolean explain(State *s, GError **error)
 	return TRUE;
 }
 
-/* objtool returns 0 with warnings: whatever it says means that it did not understand the code. */
 static gboolean run_objtool(State *s, const char *path, GError **error)
 {
-	if (!s->tools->objtool_argv)
-		return TRUE;
 	km_progress_set(s->progress, "running objtool");
-	g_autoptr(GPtrArray) argv = g_ptr_array_new();
-	for (char **a = s->tools->objtool_argv; *a; a++)
-		g_ptr_array_add(argv, *a);
-	g_ptr_array_add(argv, (gpointer)path);
-	g_ptr_array_add(argv, NULL);
-	/* kbuild exports it, and a kernel package's objtool may be a wrapper that picks the architecture by it. */
-	g_autofree char *srcarch = g_strconcat("SRCARCH=", s->kernel->arch->kbuild, NULL);
-	const char *const env[] = { srcarch, NULL };
-	KmRunOptions options = { .cwd = s->tools->cwd, .env = env };
-	g_autoptr(KmRunResult) r = km_run((const char *const *)argv->pdata, &options, error);
-	if (!r)
-		return FALSE;
-	g_strstrip(r->errors);
-	g_strstrip(r->output);
-	if (r->status == 0 && !*r->errors && !*r->output)
-		return TRUE;
-	return km_refuse(error, "the kernel's objtool does not accept the new code (status %d): %s %s", r->status,
-			 r->errors, r->output);
+	return km_objtool_run(s->kernel, s->tools, path, error);
 }
 
 /* The finished module must pass the independent check before it appears under its name. */

@@ -258,7 +258,8 @@ static gboolean write_modinfo(KmObject *object, const KmEmit *emit, GError **err
 	add_info(modinfo, "name", emit->name);
 	add_namespaces(object, emit, modinfo);
 	add_info(modinfo, "kmend", KMEND_VERSION);
-	add_contents(modinfo, emit->contents);
+	if (emit->contents)
+		add_contents(modinfo, emit->contents);
 	return TRUE;
 }
 
@@ -267,13 +268,15 @@ static gboolean add_version(KmSection *versions, const KmObject *object, const K
 {
 	const KmLayout *l = emit->layout;
 	const KmExport *export = km_image_export(emit->image, name);
-	if (!export || !export->has_crc)
+	gboolean own = emit->own && km_own_is_import(name);
+	if (!own && (!export || !export->has_crc))
 		return km_fail(error, "%s: the kernel has no version for exported symbol %s", object->path, name);
 	if (strlen(name) >= l->version_size - l->version_name)
 		return km_refuse(error, "%s: the name of %s is too long for this kernel's version table", object->path,
 				 name);
 	guint64 at = km_section_append(versions, NULL, l->version_size, 1);
-	km_object_put_u64(object, versions->data->data + at + l->version_crc, export->crc);
+	km_object_put_u64(object, versions->data->data + at + l->version_crc,
+			  own ? KM_PATCHDATA_CRC : export->crc);
 	memcpy(versions->data->data + at + l->version_name, name, strlen(name));
 	return TRUE;
 }
@@ -288,9 +291,7 @@ static gboolean write_versions(KmObject *object, const KmEmit *emit, GError **er
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
-		/* The runtime's functions have no version: their module is not the kernel's. */
-		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
-		    !(emit->own && km_own_is_import(symbol->name)))
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
 			g_ptr_array_add(names, symbol->name);
 	}
 	g_ptr_array_sort(names, by_text);

@@ -231,6 +231,8 @@ static void check_version(const char *name, guint32 crc, gpointer data)
 		km_find(v->c, "__versions", "%s is listed twice", name);
 	if (strcmp(name, "module_layout") && !g_hash_table_contains(v->imports, name))
 		km_find(v->c, "__versions", "%s is listed, but nothing imports it", name);
+	if (v->c->own && g_str_has_prefix(name, "kmend_") && crc != KM_PATCHDATA_CRC)
+		km_find(v->c, "__versions", "%s has version 0x%08x, the runtime's is 0x%08x", name, crc, KM_PATCHDATA_CRC);
 	if (export && export->has_crc && export->crc != crc)
 		km_find(v->c, "__versions", "%s has version 0x%08x, the kernel has 0x%08x", name, crc, export->crc);
 }
