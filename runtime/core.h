@@ -47,6 +47,7 @@ struct kmend_live {
 	struct list_head list; /* in the order of coming: the last one that replaces a function counts */
 	const struct kmend_patch *patch;
 	bool wanted; /* after the switch that is being made */
+	bool switching;
 	struct kobject *dir;
 	struct kobject **below; /* directories in dir */
 	unsigned int nr_below;
@@ -58,8 +59,9 @@ struct kmend_live {
 struct kmend_target {
 	struct kmend_live *live;
 	const struct kmend_object *object;
-	bool there; /* patched: the kernel itself, or a module that is loaded */
+	bool there; /* patched, or about to be: the kernel itself, or a module that is loaded */
 	struct module *mod; /* NULL: the kernel itself */
+	struct kmend_entry **entries; /* of its functions, while it is there */
 	struct klp_object told; /* for callbacks */
 };
 
@@ -86,8 +88,8 @@ int kmend_target_init(void);
 bool kmend_same_kernel(const struct kmend_patch *patch);
 /* Now, of what has that address in the kernel as it was linked. */
 unsigned long kmend_running(unsigned long link);
-/* A symbol's address; mod is the module it names, or NULL. 0, with a message: it cannot be told. */
-unsigned long kmend_where(const struct kmend_symbol *symbol, struct module *mod);
+/* A symbol's address; mod is the module it names, or NULL. An error, with a message: it cannot be told. */
+int kmend_where(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address);
 /* The module of that name if it is loaded or about to run its init function. */
 struct module *kmend_find_module(const char *name);
 bool kmend_same_module(const struct kmend_object *object, struct module *mod);
@@ -102,7 +104,9 @@ struct kmend_entry *kmend_entry_find(unsigned long address);
 int kmend_entry_register(struct kmend_entry *entry);
 void kmend_entry_drop(struct kmend_entry *entry);
 
-/* switch.c: make every entry lead where its next says. -EBUSY when a task stayed in code that is left; nothing has changed then. */
+/* switch.c: the task that asks for a switch is in no code that is left below that frame of its stack, which the caller has. */
+void kmend_switch_asked(void *frame);
+/* Make every entry lead where its next says. -EBUSY when a task stayed in code that is left; nothing has changed then. */
 int kmend_switch(struct kmend_range *ranges, unsigned int n);
 
 /* sysfs.c */
@@ -112,8 +116,11 @@ int kmend_sysfs_add(struct kmend_live *live);
 void kmend_sysfs_remove(struct kmend_live *live);
 
 /* patch.c */
+int kmend_patch_init(void);
+void kmend_patch_exit(void);
 int kmend_disable(struct kmend_live *live);
 int kmend_module_coming(struct module *mod);
+void kmend_module_live(struct module *mod);
 void kmend_module_going(struct module *mod);
 
 #endif

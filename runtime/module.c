@@ -8,7 +8,9 @@ static int kmend_notify(struct notifier_block *block, unsigned long state, void 
 
 	if (state == MODULE_STATE_COMING)
 		return notifier_from_errno(kmend_module_coming(mod));
-	if (state == MODULE_STATE_GOING || state == MODULE_STATE_LIVE)
+	if (state == MODULE_STATE_LIVE)
+		kmend_module_live(mod);
+	if (state == MODULE_STATE_GOING)
 		kmend_module_going(mod);
 	return NOTIFY_OK;
 }
@@ -21,21 +23,26 @@ int init_module(void)
 	int ret = kmend_target_init();
 
 	if (!ret)
-		ret = kmend_sysfs_init();
+		ret = kmend_patch_init();
 	if (ret)
 		return ret;
-	ret = register_module_notifier(&kmend_notifier);
+	ret = kmend_sysfs_init();
 	if (ret)
-		kmend_sysfs_exit();
+		goto no_sysfs;
+	ret = register_module_notifier(&kmend_notifier);
+	if (!ret)
+		return 0;
+	kmend_sysfs_exit();
+no_sysfs:
+	kmend_patch_exit();
 	return ret;
 }
 
-/* Live patches hold this module, so none is there any more; what they left behind may still be at work. */
 void cleanup_module(void);
 void cleanup_module(void)
 {
 	unregister_module_notifier(&kmend_notifier);
-	flush_scheduled_work();
+	kmend_patch_exit();
 	kmend_sysfs_exit();
 }
 

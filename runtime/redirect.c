@@ -2,6 +2,13 @@
 /* Calls of a function led elsewhere, by ftrace. */
 #include "core.h"
 
+/* A handler may set the program counter where ftrace gives it that much, or else all registers. */
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#define KMEND_FTRACE_FLAGS 0
+#else
+#define KMEND_FTRACE_FLAGS FTRACE_OPS_FL_SAVE_REGS
+#endif
+
 static LIST_HEAD(kmend_entries);
 
 /* Calls nothing, so there is nothing that could come back here. */
@@ -18,9 +25,7 @@ struct kmend_entry *kmend_entry_find(unsigned long address)
 {
 	struct kmend_entry *entry;
 
-	list_for_each_entry(entry, &kmend_entries, list)
-		if (entry->address == address)
-			return entry;
+	list_for_each_entry(entry, &kmend_entries, list) if (entry->address == address) return entry;
 	return NULL;
 }
 
@@ -37,7 +42,8 @@ struct kmend_entry *kmend_entry_get(unsigned long address, struct module *mod)
 	entry->address = address;
 	entry->mod = mod;
 	entry->ops.func = kmend_redirect;
-	entry->ops.flags = KMEND_FTRACE_FLAGS | FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT;
+	entry->ops.flags =
+		KMEND_FTRACE_FLAGS | FTRACE_OPS_FL_DYNAMIC | FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT;
 	list_add_tail(&entry->list, &kmend_entries);
 	return entry;
 }

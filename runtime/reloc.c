@@ -34,9 +34,11 @@ int kmend_relocate(const struct kmend_object *object, struct module *mod)
 
 	for (i = 0; i < object->nr_relocs; i++) {
 		const struct kmend_reloc *r = &object->relocs[i];
-		unsigned long value = kmend_where(r->symbol, mod);
-		int ret = value || kmend_arch_is_offset(r->symbol->address) ? kmend_arch_relocate(r, value) : -ENOENT;
+		unsigned long value;
+		int ret = kmend_where(r->symbol, mod, &value);
 
+		if (!ret)
+			ret = kmend_arch_relocate(r, value);
 		if (!ret)
 			continue;
 		pr_err("cannot fill in the reference to %s (type %lu): error %d\n", r->symbol->name, r->type, ret);

@@ -15,7 +15,15 @@ static struct {
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
 	const char *name; /* of what the task is in */
+	struct task_struct *asker;
+	unsigned long asker_frame;
 } kmend_scan;
+
+void kmend_switch_asked(void *frame)
+{
+	kmend_scan.asker = current;
+	kmend_scan.asker_frame = (unsigned long)frame;
+}
 
 static bool kmend_check(struct task_struct *task, unsigned long word)
 {
@@ -63,16 +71,25 @@ static bool kmend_check_hidden(struct task_struct *task)
 	return false;
 }
 
-/* From where the stack ends; all of it for those that stand still on a CPU, whose end is not told. */
+/* 0: the end is not told, for those that stand still on a CPU. What lies below the asker's frame is ours, and names what is looked for. */
+static unsigned long kmend_stack_end(struct task_struct *task)
+{
+	if (task == kmend_scan.asker)
+		return kmend_scan.asker_frame;
+	if (task == current)
+		return (unsigned long)__builtin_frame_address(0);
+	return task->on_cpu ? 0 : kmend_arch_saved_sp(task);
+}
+
+/* From where the stack ends, or all of it. */
 static bool kmend_check_task(struct task_struct *task)
 {
-	unsigned long *base = task_stack_page(task), *end, *word, sp;
+	unsigned long *base = task_stack_page(task), *end, *word, sp = kmend_stack_end(task);
 
 	if (!base)
 		return false;
 	end = base + THREAD_SIZE / sizeof(long);
 	word = base + 1;
-	sp = task == current ? (unsigned long)__builtin_frame_address(0) : task->on_cpu ? 0 : kmend_arch_saved_sp(task);
 	if (sp >= (unsigned long)base && sp < (unsigned long)end)
 		word = (unsigned long *)(sp & ~(sizeof(long) - 1));
 	for (; word < end; word++)
@@ -85,10 +102,11 @@ static struct task_struct *kmend_idle(int cpu)
 {
 #ifdef KMEND_LINK_IDLE_THREADS
 	unsigned long link = KMEND_LINK_IDLE_THREADS;
-	struct task_struct *__percpu *idle =
-		(void __percpu *)(kmend_arch_is_offset(link) ? link : kmend_running(link));
+	struct task_struct *__percpu *idle = (void __percpu *)(kmend_arch_is_offset(link) ? link : kmend_running(link));
 
 	return *per_cpu_ptr(idle, cpu);
+#elif !defined(KMEND_LINK_IDLE_TASK)
+#error "this kernel names neither idle_threads nor idle_task: kmend's runtime could not find the idle tasks"
 #else
 	struct task_struct *(*idle_task)(int cpu) = (void *)kmend_running(KMEND_LINK_IDLE_TASK);
 
@@ -101,10 +119,9 @@ static bool kmend_is_busy(void)
 	struct task_struct *process, *task;
 	int cpu;
 
-	for_each_process_thread(process, task)
-		if (kmend_check_task(task))
-			return true;
-	for_each_possible_cpu(cpu) {
+	for_each_process_thread(process, task) if (kmend_check_task(task)) return true;
+	for_each_possible_cpu(cpu)
+	{
 		task = kmend_idle(cpu);
 		if (task && kmend_check_task(task))
 			return true;
@@ -118,8 +135,7 @@ static int kmend_try_switch(void *entries)
 
 	if (kmend_is_busy())
 		return -EBUSY;
-	list_for_each_entry(entry, (struct list_head *)entries, list)
-		WRITE_ONCE(entry->to, entry->next);
+	list_for_each_entry(entry, (struct list_head *)entries, list) WRITE_ONCE(entry->to, entry->next);
 	return 0;
 }
 

@@ -31,10 +31,10 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attrib
 	return ret ? ret : size;
 }
 
-/* All tasks go over at once. */
+/* All tasks go over at once, but that is tried more than once. */
 static ssize_t transition_show(struct kobject *kobj, struct kobj_attribute *attribute, char *buf)
 {
-	return sysfs_emit(buf, "0\n");
+	return sysfs_emit(buf, "%d\n", READ_ONCE(kmend_live_of(kobj)->switching));
 }
 
 static ssize_t replace_show(struct kobject *kobj, struct kobj_attribute *attribute, char *buf)

@@ -67,7 +67,8 @@ static unsigned long kmend_section(struct module *mod, const char *name)
 	for (i = 0; group && group->bin_attrs && group->bin_attrs[i]; i++) {
 		const struct bin_attribute *attribute = group->bin_attrs[i];
 		/* Newer kernels keep the address in the attribute, older ones behind it. */
-		unsigned long at = attribute->private ? (unsigned long)attribute->private : *(unsigned long *)(attribute + 1);
+		unsigned long at =
+			attribute->private ? (unsigned long)attribute->private : *(unsigned long *)(attribute + 1);
 
 		if (!strcmp(attribute->attr.name, name))
 			return within_module(at, mod) ? at : 0;
@@ -92,33 +93,39 @@ static unsigned int kmend_named(struct module *mod, const char *name, unsigned l
 	return n;
 }
 
-static unsigned long kmend_in_module(const struct kmend_symbol *symbol, struct module *mod)
+static int kmend_in_module(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
 {
-	unsigned long start, at = 0;
+	unsigned long start;
 
 #ifdef CONFIG_SMP
-	if (!strcmp(symbol->section, ".data..percpu"))
-		return (unsigned long)mod->percpu + symbol->address;
+	if (!strcmp(symbol->section, ".data..percpu")) {
+		*address = (unsigned long)mod->percpu + symbol->address;
+		return 0;
+	}
 #endif
 	start = kmend_section(mod, symbol->section);
-	if (start)
-		return start + symbol->address;
-	if (kmend_named(mod, symbol->name, &at) == 1 && within_module(at, mod))
-		return at;
+	if (start) {
+		*address = start + symbol->address;
+		return 0;
+	}
+	if (kmend_named(mod, symbol->name, address) == 1 && within_module(*address, mod))
+		return 0;
 	pr_err("cannot tell where %s of %s is\n", symbol->name, symbol->object);
-	return 0;
+	return -ENOENT;
 }
 
-unsigned long kmend_where(const struct kmend_symbol *symbol, struct module *mod)
+int kmend_where(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
 {
-	if (!symbol->object)
-		return kmend_arch_is_offset(symbol->address) ? symbol->address : kmend_running(symbol->address);
+	if (!symbol->object) {
+		*address = kmend_arch_is_offset(symbol->address) ? symbol->address : kmend_running(symbol->address);
+		return 0;
+	}
 	if (!mod || strcmp(mod->name, symbol->object))
 		mod = kmend_find_module(symbol->object);
 	if (mod)
-		return kmend_in_module(symbol, mod);
+		return kmend_in_module(symbol, mod, address);
 	pr_err("%s: module %s is not loaded\n", symbol->name, symbol->object);
-	return 0;
+	return -ENOENT;
 }
 
 #ifdef CONFIG_STACKTRACE_BUILD_ID

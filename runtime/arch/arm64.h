@@ -4,10 +4,8 @@
 #include <asm/cpufeature.h>
 #include <asm/elf.h>
 
-#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-#define KMEND_FTRACE_FLAGS 0
-#else
-#define KMEND_FTRACE_FLAGS FTRACE_OPS_FL_SAVE_REGS
+#ifndef KMEND_LINK_CLEAN
+#error "this kernel does not name caches_clean_inval_pou: kmend's runtime could not write code"
 #endif
 
 static __always_inline void kmend_arch_go_on_at(struct ftrace_regs *fregs, unsigned long to)

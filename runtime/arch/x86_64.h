@@ -3,10 +3,8 @@
 #ifdef CONFIG_X86_64
 #include <asm/elf.h>
 
-#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-#define KMEND_FTRACE_FLAGS 0
-#else
-#define KMEND_FTRACE_FLAGS FTRACE_OPS_FL_SAVE_REGS
+#ifndef KMEND_LINK_START
+#error "this kernel does not name _text: kmend's runtime could not tell addresses from offsets"
 #endif
 
 /* Go on there when the handler returns. */
