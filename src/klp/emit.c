@@ -79,6 +79,12 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 		if (symbol->section || symbol->shndx != SHN_UNDEF)
 			continue;
 		KmRef *ref = g_hash_table_lookup(emit->refs, symbol->name);
+		if (emit->own && g_str_has_prefix(symbol->name, "klp_"))
+			return km_refuse_null(
+				error,
+				"the patch calls %s() of the kernel's livepatch core, which knows no live "
+				"patch of kmend's own runtime: do without it, or build with --runtime=kernel",
+				symbol->name);
 		if (emit->own && km_own_is_import(symbol->name)) {
 			symbol->bind = STB_GLOBAL;
 		} else if (ref && ref->kind == KM_REF_KLP) {
@@ -275,8 +281,7 @@ static gboolean add_version(KmSection *versions, const KmObject *object, const K
 		return km_refuse(error, "%s: the name of %s is too long for this kernel's version table", object->path,
 				 name);
 	guint64 at = km_section_append(versions, NULL, l->version_size, 1);
-	km_object_put_u64(object, versions->data->data + at + l->version_crc,
-			  own ? KM_PATCHDATA_CRC : export->crc);
+	km_object_put_u64(object, versions->data->data + at + l->version_crc, own ? KM_PATCHDATA_CRC : export->crc);
 	memcpy(versions->data->data + at + l->version_name, name, strlen(name));
 	return TRUE;
 }
@@ -322,7 +327,8 @@ static gboolean write_name(KmObject *object, const KmEmit *emit, GError **error)
 /* The first stock module: all were linked by the same script. */
 static KmObject *any_module(KmKernel *kernel, GError **error)
 {
-	g_autofree char *order = g_build_filename(kernel->modules ? kernel->modules : "/nonexistent", "modules.order", NULL);
+	g_autofree char *order =
+		g_build_filename(kernel->modules ? kernel->modules : "/nonexistent", "modules.order", NULL);
 	g_autofree char *text = NULL;
 	g_auto(GStrv) lines = g_file_get_contents(order, &text, NULL, NULL) ? g_strsplit(text, "\n", 0) : NULL;
 	for (guint i = 0; lines && lines[i] && *lines[i]; i++) {

@@ -130,17 +130,35 @@ static GPtrArray *owners_of(GHashTable *refs)
 	return owners;
 }
 
+/* Modules in which something is that the code refers to, whoever waits for it: the runtime must know their build-ids. Sorted. */
+static GPtrArray *referred_to(GHashTable *refs)
+{
+	GPtrArray *modules = g_ptr_array_new();
+	GHashTableIter iter;
+	gpointer value;
+	g_hash_table_iter_init(&iter, refs);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		const KmRef *ref = value;
+		if (ref->kind == KM_REF_KLP && strcmp(ref->object, "vmlinux"))
+			g_ptr_array_add(modules, ref->object);
+	}
+	g_ptr_array_sort(modules, by_text);
+	return modules;
+}
+
 /* vmlinux first, then in order of appearance: the same list before and after objtool. */
 static GPtrArray *objects_of(const KmOwn *own)
 {
 	GPtrArray *objects = g_ptr_array_new();
-	g_autoptr(GPtrArray) owners = owners_of(own->refs);
+	g_autoptr(GPtrArray) owners = owners_of(own->refs), referred = referred_to(own->refs);
 	for (guint i = 0; i < own->contents->hooks->len; i++)
 		add_object(objects, ((const KmHook *)own->contents->hooks->pdata[i])->object);
 	for (guint i = 0; i < own->contents->callbacks->len; i++)
 		add_object(objects, ((const KmCallback *)own->contents->callbacks->pdata[i])->object);
 	for (guint i = 0; i < owners->len; i++)
 		add_object(objects, owners->pdata[i]);
+	for (guint i = 0; i < referred->len; i++)
+		add_object(objects, referred->pdata[i]);
 	return objects;
 }
 
@@ -199,16 +217,23 @@ static void put_callbacks(Writer *w, guint64 at, const char *object)
 	}
 }
 
-/* Without one the runtime could not tell that module from another of the same name. */
 static gboolean put_module_build_id(Writer *w, guint64 at, const char *name, GError **error)
 {
 	g_autofree char *path = km_kernel_module_path(w->own->kernel, name);
 	g_autoptr(KmObject) module = path ? km_module_read(path, error) : NULL;
 	gsize size;
 	const guint8 *id = module ? km_module_build_id(module, &size) : NULL;
+	if (!path)
+		return km_fail(error, "the file of module %s is gone", name);
+	if (module && !id)
+		return km_refuse(
+			error,
+			"%s has no build-id: kmend's own runtime could not tell the module from another of the "
+			"same name",
+			path);
 	if (id)
 		put_bytes(w, at, KM_DATA_OBJECT_BUILD_ID, id, size);
-	return module || (path ? FALSE : km_fail(error, "the file of module %s is gone", name));
+	return id != NULL;
 }
 
 static gboolean put_objects(Writer *w, guint64 patch, GError **error)

@@ -96,6 +96,7 @@ typedef struct {
 	gboolean own; /* it is for kmend's own runtime */
 	GHashTable *places; /* KmSymbol that stands for a struct kmend_symbol -> KmAt; both owned */
 	GHashTable *fills; /* "section offset" of fields that the own runtime writes */
+	GHashTable *referred; /* modules in which those fields' symbols are */
 } KmChecker;
 
 /* A stretch of a section that something accounts for. */

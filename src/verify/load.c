@@ -40,8 +40,8 @@ static gboolean is_empty(const KmSection *section, const KmReloc *r, const KmRel
 static void check_field(KmChecker *c, const KmSection *section, const KmReloc *r)
 {
 	const KmRelocInfo *info = km_arch_reloc(c->module->arch, r->type);
-	gboolean known = info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC || info->kind == KM_RELOC_CALL ||
-				  info->kind == KM_RELOC_NONE);
+	gboolean known = info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC ||
+				  info->kind == KM_RELOC_CALL || info->kind == KM_RELOC_NONE);
 	if (!known) {
 		km_find_at(c, section, r->offset, "relocation %s (%u), which the module loader does not know",
 			   info ? info->name : "of unknown type", r->type);
@@ -54,9 +54,11 @@ static void check_field(KmChecker *c, const KmSection *section, const KmReloc *r
 		return;
 	}
 	if (!is_empty(section, r, info))
-		km_find_at(c, section, r->offset, "the field of relocation %s is not zero: the loader refuses that", info->name);
+		km_find_at(c, section, r->offset, "the field of relocation %s is not zero: the loader refuses that",
+			   info->name);
 	if (!fits_address(c->module, r, info))
-		km_find_at(c, section, r->offset, "relocation %s is too narrow for an address of the kernel", info->name);
+		km_find_at(c, section, r->offset, "relocation %s is too narrow for an address of the kernel",
+			   info->name);
 }
 
 /* The place meant must be in its section (its end included: "one past the last"). */
@@ -74,8 +76,8 @@ static void check_target(KmChecker *c, const KmSection *section, guint i)
 	}
 	gint64 target = (gint64)at.address + c->module->arch->target_offset(section, i);
 	if (at.section && (target < 0 || (guint64)target > at.section->size))
-		km_find_at(c, section, r->offset, "refers to a place outside section %s (%" G_GINT64_FORMAT ")", at.section->name,
-			   target);
+		km_find_at(c, section, r->offset, "refers to a place outside section %s (%" G_GINT64_FORMAT ")",
+			   at.section->name, target);
 	if (at.kind == KM_AT_INSIDE && (section->flags & SHF_ALLOC) && !(at.section->flags & SHF_ALLOC))
 		km_find_at(c, section, r->offset, "refers to section %s, which is not loaded", at.section->name);
 }
@@ -118,8 +120,8 @@ static void check_klp_reloc(KmChecker *c, const KmSection *klp, const KmReloc *r
 		km_find_at(c, klp, r->offset, "vmlinux's %s in relocations of module %s: the kernel refuses that", name,
 			   klp->klp_object);
 	if (!late && theirs)
-		km_find_at(c, klp, r->offset, "%s of module %s is resolved at load, when that module need not be there", name,
-			   object);
+		km_find_at(c, klp, r->offset, "%s of module %s is resolved at load, when that module need not be there",
+			   name, object);
 	/* Tables are read when the live patch is loaded. */
 	const KmSpecial *special = km_special_find(klp->klp_target->name);
 	if (late && special)
@@ -177,7 +179,8 @@ static void check_ordinary_use(KmChecker *c, const KmSection *section)
 	for (guint i = 0; !section->klp_object && i < section->relocs->len; i++) {
 		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 		if (r->symbol->shndx == KM_SHN_LIVEPATCH && !r->symbol->section)
-			km_find_at(c, section, r->offset, "%s in relocations that the module loader applies", r->symbol->name);
+			km_find_at(c, section, r->offset, "%s in relocations that the module loader applies",
+				   r->symbol->name);
 	}
 }
 
@@ -232,7 +235,8 @@ static void check_version(const char *name, guint32 crc, gpointer data)
 	if (strcmp(name, "module_layout") && !g_hash_table_contains(v->imports, name))
 		km_find(v->c, "__versions", "%s is listed, but nothing imports it", name);
 	if (v->c->own && g_str_has_prefix(name, "kmend_") && crc != KM_PATCHDATA_CRC)
-		km_find(v->c, "__versions", "%s has version 0x%08x, the runtime's is 0x%08x", name, crc, KM_PATCHDATA_CRC);
+		km_find(v->c, "__versions", "%s has version 0x%08x, the runtime's is 0x%08x", name, crc,
+			KM_PATCHDATA_CRC);
 	if (export && export->has_crc && export->crc != crc)
 		km_find(v->c, "__versions", "%s has version 0x%08x, the kernel has 0x%08x", name, crc, export->crc);
 }
@@ -260,15 +264,35 @@ static void check_versions(KmChecker *c)
 		km_find(c, "__versions", "module_layout is missing: the loader cannot tell whether struct module fits");
 }
 
+/* The loader compares versions where the kernel's own exports have them. */
+static void check_runtime_import(KmChecker *c, const KmSymbol *symbol)
+{
+	const KmExport *layout = km_image_export(c->input->image, "module_layout");
+	guint32 crc;
+	if (layout && layout->has_crc && !km_module_import_crc(c->module, symbol->name, &crc))
+		km_find(c, symbol->name, "imported without a version");
+}
+
+static void check_undefined(KmChecker *c, const KmSymbol *symbol)
+{
+	if (km_at_symbol(c, symbol).kind == KM_AT_RUNTIME)
+		check_runtime_import(c, symbol);
+	else
+		check_import(c, symbol);
+	if (c->own && g_str_has_prefix(symbol->name, "klp_"))
+		km_find(c, symbol->name,
+			"of the kernel's livepatch core, which knows no live patch of kmend's own runtime");
+}
+
 static void check_symbols(KmChecker *c)
 {
 	for (guint i = 0; i < c->module->symbols->len; i++) {
 		const KmSymbol *symbol = c->module->symbols->pdata[i];
-		if (g_str_has_prefix(symbol->name, ".klp.sym.") || (!symbol->section && symbol->shndx == KM_SHN_LIVEPATCH))
+		if (g_str_has_prefix(symbol->name, ".klp.sym.") ||
+		    (!symbol->section && symbol->shndx == KM_SHN_LIVEPATCH))
 			check_klp_symbol(c, symbol);
-		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
-			 km_at_symbol(c, symbol).kind != KM_AT_RUNTIME)
-			check_import(c, symbol);
+		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
+			check_undefined(c, symbol);
 		else if (!symbol->section && symbol->shndx == SHN_COMMON)
 			km_find(c, symbol->name, "a common symbol: the loader refuses those");
 	}
@@ -279,8 +303,8 @@ static void check_symbols(KmChecker *c)
 /* Any stock module will do: all were made for this kernel. */
 static char *stock_vermagic(KmChecker *c)
 {
-	g_autofree char *order = g_build_filename(c->input->kernel->modules ? c->input->kernel->modules : "/nonexistent",
-						  "modules.order", NULL);
+	g_autofree char *order = g_build_filename(
+		c->input->kernel->modules ? c->input->kernel->modules : "/nonexistent", "modules.order", NULL);
 	g_autofree char *text = NULL;
 	if (!g_file_get_contents(order, &text, NULL, NULL))
 		return NULL;
@@ -316,7 +340,8 @@ static void check_kind(KmChecker *c)
 	if (!c->own && !marked)
 		km_find(c, ".modinfo", "no livepatch=Y: the kernel refuses livepatch relocations of such a module");
 	if (c->own && marked)
-		km_find(c, ".modinfo", "livepatch=Y, but it is for kmend's own runtime: a kernel without livepatch core refuses it");
+		km_find(c, ".modinfo",
+			"livepatch=Y, but it is for kmend's own runtime: a kernel without livepatch core refuses it");
 	if (c->own && (!depends || !strstr(depends, KM_PATCHDATA_MODULE)))
 		km_find(c, ".modinfo", "does not depend on %s, which puts it in", KM_PATCHDATA_MODULE);
 }
@@ -329,9 +354,11 @@ static void check_modinfo(KmChecker *c)
 	const char *license = km_module_info(c->module, "license"), *name = km_module_info(c->module, "name");
 	g_autofree char *wanted = stock_vermagic(c);
 	if (!license || !g_str_has_prefix(license, "GPL"))
-		km_find(c, ".modinfo", "the license is not GPL: what live patches need is exported to GPL modules only");
+		km_find(c, ".modinfo",
+			"the license is not GPL: what live patches need is exported to GPL modules only");
 	if (!magic || (wanted && strcmp(magic, wanted)))
-		km_find(c, ".modinfo", "vermagic is '%s', the kernel's modules have '%s'", magic ? magic : "", wanted ? wanted : "");
+		km_find(c, ".modinfo", "vermagic is '%s', the kernel's modules have '%s'", magic ? magic : "",
+			wanted ? wanted : "");
 	const KmSection *this_module = km_object_find_section(c->module, ".gnu.linkonce.this_module");
 	if (!this_module || !this_module->data) {
 		km_find(c, ".gnu.linkonce.this_module", "missing: not a module");

@@ -107,16 +107,30 @@ typedef struct {
 	KmAt at;
 } Named;
 
-/* Where the kernel names something, the name and the address must be of one thing. */
+/* Of a place that has names, it must be one of them; data has none in many a kernel. */
 static gboolean fits_kernel(const KmChecker *c, const char *name, guint64 address)
 {
 	gsize n;
 	const KmKsym *symbols = km_image_symbols(c->input->image, &n);
-	const GArray *all = km_image_lookup(c->input->image, name);
+	const GArray *all = km_image_symbols_at(c->input->image, address);
 	for (guint i = 0; all && i < all->len; i++)
-		if (symbols[g_array_index(all, guint32, i)].address == address)
+		if (!strcmp(symbols[g_array_index(all, guint32, i)].name, name))
 			return TRUE;
-	return !all;
+	return !all || !all->len;
+}
+
+static gboolean fits_module(const KmObject *stock, const KmAt *at, const char *name)
+{
+	gboolean named = FALSE;
+	for (guint i = 0; i < stock->symbols->len; i++) {
+		const KmSymbol *symbol = stock->symbols->pdata[i];
+		if (symbol->section != at->section || symbol->value != at->address || symbol->type == STT_SECTION)
+			continue;
+		if (!strcmp(symbol->name, name))
+			return TRUE;
+		named |= symbol->type != STT_NOTYPE;
+	}
+	return !named;
 }
 
 static KmAt in_module(KmChecker *c, const Words *w, const char *object, const char *section, guint64 address)
@@ -150,6 +164,9 @@ static gboolean read_symbol(KmChecker *c, const Words *by, guint word, Named *na
 	}
 	if (object) {
 		named->at = in_module(c, &w, object, section, address);
+		if (named->at.kind && !fits_module(km_stock(c, object), &named->at, named->name))
+			km_find_at(c, w.section, w.at, "%s of module %s is not at %s+0x%" G_GINT64_MODIFIER "x",
+				   named->name, object, section, address);
 		return named->at.kind != KM_AT_NOWHERE;
 	}
 	named->at = (KmAt){ .kind = KM_AT_VMLINUX, .address = address };
@@ -195,6 +212,10 @@ static void read_reloc(KmChecker *c, const char *owner, KmSection *section, guin
 	if (km_special_find(place->name))
 		km_find_at(c, section, at, "%s would be filled in after the kernel has read %s", named.name,
 			   place->name);
+	if (number(c, &w, KM_DATA_RELOC_TYPE) > G_MAXUINT32)
+		km_find_at(c, section, at, "a relocation type of more than 32 bits");
+	if (strcmp(named.object, "vmlinux"))
+		g_hash_table_add(c->referred, g_strdup(named.object));
 	pointer(c, &w, KM_DATA_RELOC_SYMBOL, &to, &symbol_at);
 	g_autofree char *key = g_strdup_printf("%u %" G_GUINT64_FORMAT, to->index, symbol_at);
 	KmSymbol *symbol = g_hash_table_lookup(known, key);
@@ -385,6 +406,8 @@ static void check_object_id(KmChecker *c, const Words *object, const char *name)
 	gsize size = 0;
 	const KmObject *stock = strcmp(name, "vmlinux") ? km_stock(c, name) : NULL;
 	const guint8 *id = stock ? km_module_build_id(stock, &size) : NULL;
+	if (stock && !id)
+		km_find(c, name, "has no build-id: the runtime could not tell it from another of the same name");
 	check_id(c, object, KM_DATA_OBJECT_BUILD_ID, name, id, size);
 }
 
@@ -413,7 +436,8 @@ static void read_object(KmChecker *c, const Words *object, const char *name, gpo
 	array(c, object, KM_DATA_OBJECT_FUNCS, "functions", KM_DATA_FUNC_WORDS * WORD, &to, &at, &n);
 	for (guint64 i = 0; i < n; i++)
 		read_func(c, name, to, at + i * KM_DATA_FUNC_WORDS * WORD);
-	if (!read_callbacks(c, object, name) && !n && !number(c, object, KM_DATA_OBJECT_NR_RELOCS))
+	if (!read_callbacks(c, object, name) && !n && !number(c, object, KM_DATA_OBJECT_NR_RELOCS) &&
+	    !g_hash_table_contains(c->referred, name))
 		km_find(c, name, "a struct kmend_object of nothing");
 }
 
@@ -431,6 +455,17 @@ static void read_states(KmChecker *c, const Words *patch)
 		if (!number(c, &state, KM_DATA_STATE_ID))
 			km_find_at(c, to, state.at, "a state without an id");
 	}
+}
+
+/* Without a build-id in the description the runtime would take any module of that name. */
+static void check_referred(KmChecker *c)
+{
+	GHashTableIter iter;
+	gpointer name;
+	g_hash_table_iter_init(&iter, c->referred);
+	while (g_hash_table_iter_next(&iter, &name, NULL))
+		if (!g_hash_table_contains(c->objects, name))
+			km_find(c, name, "referred to, but the description has no struct kmend_object of it");
 }
 
 static void check_numbers(KmChecker *c, const Words *patch)
@@ -459,6 +494,7 @@ void km_check_own(KmChecker *c)
 	each_object(c, read_object, NULL);
 	if (!c->switches->len && !c->callbacks->len)
 		km_find(c, c->patch_section->name, "struct kmend_patch does nothing");
+	check_referred(c);
 	read_states(c, &patch);
 	km_check_told(c);
 	for (guint s = 0; s < c->module->sections->len; s++)

@@ -111,6 +111,7 @@ static void checker_clear(KmChecker *c)
 	g_clear_pointer(&c->unwind, km_unwind_free);
 	g_clear_pointer(&c->places, g_hash_table_unref);
 	g_clear_pointer(&c->fills, g_hash_table_unref);
+	g_clear_pointer(&c->referred, g_hash_table_unref);
 	g_clear_pointer(&c->result, km_verify_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(KmChecker, checker_clear)
@@ -167,6 +168,7 @@ static void checker_init(KmChecker *c, KmObject *module, const KmVerifyInput *in
 	c->own = km_verify_is_own(module);
 	c->places = g_hash_table_new_full(NULL, NULL, free_symbol, g_free);
 	c->fills = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	c->referred = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
 static gboolean check_kind(const KmObject *module, const KmVerifyInput *input, GError **error)

@@ -8,6 +8,7 @@
 #include "image/patchdata.h"
 #include "klp/own.h"
 #include "klp/refs.h"
+#include "mutations.h"
 #include "runtime/kmend-patch.h"
 
 #define WORD KM_PATCHDATA_WORD
@@ -316,6 +317,22 @@ static void test_spoilt(gconstpointer data)
 	}
 }
 
+/* Every byte, and every relocation, of the description too. */
+static void test_mutations(gconstpointer data)
+{
+	FakePatch *w = (FakePatch *)data;
+	KmVerifyInput input = fake_patch_input(w);
+	g_autoptr(GArray) classes = mutations_run(&input, w->bytes, w->path, 1, "# ");
+	guint applied = 0;
+	for (guint i = 0; i < classes->len; i++) {
+		const MutationClass *class = &g_array_index(classes, MutationClass, i);
+		g_test_message("%s: %u of %u", class->name, class->caught, class->applied);
+		g_assert_cmpuint(class->caught, ==, class->applied);
+		applied += class->applied;
+	}
+	g_assert_cmpuint(applied, >, 1000);
+}
+
 /* ---- filling in ---- */
 
 /* An object for the architecture with what a template has, and a reference of that type to a symbol that only the runtime finds. */
@@ -451,6 +468,7 @@ int main(int argc, char **argv)
 	g_autoptr(FakePatch) w = fake_patch_new_own();
 	g_test_add_data_func("/own/a-sound-one-passes", w, test_sound);
 	g_test_add_data_func("/own/spoilt-ones-do-not", w, test_spoilt);
+	g_test_add_data_func("/own/every-byte-counts", w, test_mutations);
 	g_test_add_data_func("/own/what-is-not-exported-is-listed", w, test_listed);
 	g_test_add_data_func("/own/far-calls-go-through-stubs", w, test_stub);
 	g_test_add_data_func("/own/tables-are-read-too-early", w, test_table_refused);
