@@ -7,6 +7,8 @@
 
 #define KMEND_TRIES 100
 #define KMEND_PAUSE_MS 100
+/* So long nobody is told, for most are away in a moment. */
+#define KMEND_QUIET_TRIES 10
 
 /* Not on the stack: it holds the very addresses that are looked for. */
 static struct {
@@ -150,9 +152,12 @@ int kmend_switch(struct kmend_range *ranges, unsigned int n)
 		if (i)
 			msleep(KMEND_PAUSE_MS);
 		ret = stop_machine(kmend_try_switch, &kmend_entries, NULL);
+		if (ret == -EBUSY && i + 1 == KMEND_QUIET_TRIES)
+			pr_info("%s (%d) is inside %s: waiting\n", kmend_scan.comm, kmend_scan.pid, kmend_scan.name);
 	}
-	if (ret)
-		pr_info("%s (%d) is inside %s: not switched (error %d)\n", kmend_scan.comm, kmend_scan.pid,
-			kmend_scan.name ? kmend_scan.name : "?", ret);
+	if (ret == -EBUSY)
+		pr_info("%s (%d) is inside %s: not switched\n", kmend_scan.comm, kmend_scan.pid, kmend_scan.name);
+	else if (ret)
+		pr_info("the CPUs could not be stopped (error %d): not switched\n", ret);
 	return ret;
 }

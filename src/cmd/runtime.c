@@ -41,7 +41,7 @@ gboolean km_cmd_runtime(int argc, char **argv, int *exit_code, GError **error)
 		return FALSE;
 	g_autoptr(KmProgress) progress = km_progress_new(o.quiet || o.json);
 	g_autoptr(KmKernel) kernel = km_kernel_open(o.kernel, error);
-	const char *output = o.output ? o.output : "kmend_runtime.ko";
+	const char *output = o.output ? o.output : KM_RUNTIME_FILE;
 	if (!kernel || !km_runtime_build(kernel, output, progress, error))
 		return FALSE;
 	g_clear_pointer(&progress, km_progress_free);

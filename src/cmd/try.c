@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cmd/cmd.h"
+#include "klp/runtime.h"
 #include "vm/vm.h"
 
 typedef struct {
@@ -129,28 +131,57 @@ static KmKernel *open_kernel(const Arguments *a, GError **error)
 	return release ? km_kernel_open(release, error) : NULL;
 }
 
+/* What the user names to be loaded first, and kmend's own runtime where a live patch needs it and the user has named none. */
+static gboolean add_runtime(Arguments *a, KmKernel *kernel, const KmTempDir *dir, KmProgress *progress, GError **error)
+{
+	gboolean lacks;
+	if (!km_try_lacks_runtime((const char *const *)a->modules, (const char *const *)a->load, &lacks, error))
+		return FALSE;
+	if (!lacks)
+		return TRUE;
+	g_autofree char *path = g_build_filename(dir->path, KM_RUNTIME_FILE, NULL);
+	if (!km_runtime_build(kernel, path, progress, error))
+		return FALSE;
+	g_autoptr(GStrvBuilder) load = g_strv_builder_new();
+	g_strv_builder_add(load, path);
+	if (a->load)
+		g_strv_builder_addv(load, (const char **)a->load);
+	g_strfreev(a->load);
+	a->load = g_strv_builder_end(load);
+	return TRUE;
+}
+
+static KmVerdict *judge(Arguments *a, KmProgress *progress, GError **error)
+{
+	g_autoptr(KmKernel) kernel = open_kernel(a, error);
+	if (!kernel)
+		return NULL;
+	km_tempdir_sweep(NULL, "kmend-try-runtime");
+	g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "kmend-try-runtime", error);
+	if (!dir || !add_runtime(a, kernel, dir, progress, error))
+		return NULL;
+	const KmTry options = {
+		.modules = (const char *const *)a->modules,
+		.probes = (const char *const *)a->probes,
+		.load = (const char *const *)a->load,
+		.load_later = (const char *const *)a->load_later,
+		.files = (const char *const *)a->files,
+		.each = a->each,
+		.stress = (guint)a->stress,
+		.timeout = (guint)a->timeout,
+		.memory = (guint)a->memory,
+		.log_path = a->log,
+	};
+	return km_try(kernel, &options, progress, error);
+}
+
 gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error)
 {
 	g_auto(Arguments) a = { 0 };
 	if (!parse(argc, argv, &a, error))
 		return FALSE;
-	g_autoptr(KmKernel) kernel = open_kernel(&a, error);
-	if (!kernel)
-		return FALSE;
-	const KmTry options = {
-		.modules = (const char *const *)a.modules,
-		.probes = (const char *const *)a.probes,
-		.load = (const char *const *)a.load,
-		.load_later = (const char *const *)a.load_later,
-		.files = (const char *const *)a.files,
-		.each = a.each,
-		.stress = (guint)a.stress,
-		.timeout = (guint)a.timeout,
-		.memory = (guint)a.memory,
-		.log_path = a.log,
-	};
 	g_autoptr(KmProgress) progress = km_progress_new(a.quiet || a.json);
-	g_autoptr(KmVerdict) verdict = km_try(kernel, &options, progress, error);
+	g_autoptr(KmVerdict) verdict = judge(&a, progress, error);
 	if (!verdict)
 		return FALSE;
 	*exit_code = verdict->pass ? 0 : KM_ERROR_FAILED;

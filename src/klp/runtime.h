@@ -5,6 +5,8 @@
 #include "base/progress.h"
 #include "kernel/kernel.h"
 
+#define KM_RUNTIME_FILE "kmend_runtime.ko"
+
 /*
  * Write kmend_runtime.ko for kernel to output: compiled as kbuild compiles a module, finished like a live patch. What is compiled is kept in the kernel's work
  * directory. Refused: a kernel that lacks what the runtime is built on, by name; one without a build-id.

@@ -67,6 +67,28 @@ char *km_try_release(const char *module, GError **error)
 		    : NULL;
 }
 
+static gboolean is_runtime(const char *module)
+{
+	g_autofree char *name = g_path_get_basename(module);
+	return g_str_has_prefix(name, KM_VM_RUNTIME) &&
+	       (!name[strlen(KM_VM_RUNTIME)] || name[strlen(KM_VM_RUNTIME)] == '.');
+}
+
+gboolean km_try_lacks_runtime(const char *const *modules, const char *const *load, gboolean *lacks, GError **error)
+{
+	*lacks = FALSE;
+	for (; load && *load; load++)
+		if (is_runtime(*load))
+			return TRUE;
+	for (; *modules && !*lacks; modules++) {
+		g_autoptr(KmVmModule) module = km_vm_module_read(*modules, error);
+		if (!module)
+			return FALSE;
+		*lacks = g_strv_contains((const char *const *)module->depends, KM_VM_RUNTIME);
+	}
+	return TRUE;
+}
+
 /* Better said before booting than by insmod's "invalid module format" after. */
 static gboolean check_patch(const Job *job, const KmVmModule *patch, GError **error)
 {

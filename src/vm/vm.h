@@ -46,6 +46,9 @@ typedef struct {
 	double seconds;
 } KmVerdict;
 
+/* Is there a live patch for kmend's own runtime among the modules, and no file of that runtime in load? */
+gboolean km_try_lacks_runtime(const char *const *modules, const char *const *load, gboolean *lacks, GError **error);
+
 /* The release of the kernel that a live patch was built for, from its vermagic. Caller owns. */
 char *km_try_release(const char *module, GError **error);
 
