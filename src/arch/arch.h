@@ -107,6 +107,9 @@ typedef struct {
 	guint slot; /* offset of the slot, 64 bits */
 } KmCallStub;
 
+/* size bytes of linked code at address, or NULL. */
+typedef const guint8 *(*KmReadCode)(gpointer data, guint64 address, gsize size);
+
 typedef struct KmArch {
 	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
@@ -188,6 +191,13 @@ typedef struct KmArch {
 	 * read. NULL: nothing rewrites code of this architecture.
 	 */
 	guint (*nop_over)(const guint8 *ours, const guint8 *theirs, gsize room);
+
+	/*
+	 * To avoid errata of CPUs, linkers move an instruction, or write another one that does the same. Is that what the linked code has at place for our
+	 * instruction of insn_size bytes (which itself may have a field that the linker fills in: the caller compares that)? The address of the instruction, which
+	 * is place if it was not moved; 0: no. NULL: no linker of this architecture does that.
+	 */
+	guint64 (*moved_to)(const guint8 *ours, guint64 place, KmReadCode read, gpointer data);
 
 	/*
 	 * The instruction at offset of a text section, whose relocated field (if any) is at field (else G_MAXUINT64). reader is what

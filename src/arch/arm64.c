@@ -123,11 +123,9 @@ static gboolean symbol_value(guint32 type, const guint8 *field, guint64 place, g
 	case R_AARCH64_TSTBR14:
 		distance = km_arch_sign_extend(km_arch_le32(field) >> 5, 14) * 4;
 		break;
-	case R_AARCH64_ADR_PREL_LO21: {
-		guint32 word = km_arch_le32(field);
-		distance = km_arch_sign_extend((word >> 5 & 0x7ffff) << 2 | (word >> 29 & 3), 21);
+	case R_AARCH64_ADR_PREL_LO21:
+		distance = km_arch_arm64_adr_distance(km_arch_le32(field));
 		break;
-	}
 	default:
 		return FALSE;
 	}
@@ -155,18 +153,21 @@ static guint low_shift(guint32 type)
 	}
 }
 
-/* ADRP tells the page, ADD and loads and stores tell the place in it. */
+/* ADRP tells the page, ADD and loads and stores tell the place in it. The linker may have made an ADRP an ADR (arm64-erratum.c). */
 static gboolean address_part(guint32 type, const guint8 *field, guint64 place, guint64 *bits, guint64 *mask)
 {
 	const guint64 in_page = 0xfff;
 	guint32 word = km_arch_le32(field);
 	guint shift = low_shift(type);
-	gint64 pages = km_arch_sign_extend((word >> 5 & 0x7ffff) << 2 | (word >> 29 & 3), 21);
+	gint64 distance = km_arch_arm64_adr_distance(word);
 	gboolean page = type == R_AARCH64_ADR_PREL_PG_HI21 || type == R_AARCH64_ADR_PREL_PG_HI21_NC;
 	if (!page && shift == G_MAXUINT)
 		return FALSE;
 	*mask = page ? ~in_page : in_page;
-	*bits = page ? (place & ~in_page) + ((guint64)pages << 12) : (guint64)(word >> 10 & in_page) << shift;
+	if (page)
+		*bits = word >> 31 ? (place & ~in_page) + ((guint64)distance << 12) : place + (guint64)distance;
+	else
+		*bits = (guint64)(word >> 10 & in_page) << shift;
 	return (*bits & ~*mask) == 0;
 }
 
@@ -233,6 +234,7 @@ const KmArch km_arch_arm64 = {
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
 	.address_part = address_part,
+	.moved_to = km_arch_arm64_moved_to,
 	.test_key = km_arch_arm64_test_key,
 	.read_constant = km_arch_arm64_read_constant,
 	.branches_out = branches_out,

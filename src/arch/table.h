@@ -59,6 +59,9 @@ char *km_arch_x86_64_read_constant(const char *kind, const char *symbol, const c
 /* arm64-listing.c: KmArch.test_key, KmArch.read_constant */
 char *km_arch_arm64_test_key(const char *key, gboolean when_set, const char *target);
 char *km_arch_arm64_read_constant(const char *kind, const char *symbol, const char *instruction);
+/* arm64-erratum.c: KmArch.moved_to; bytes from an ADR to what it tells the address of, or pages for ADRP */
+guint64 km_arch_arm64_moved_to(const guint8 *ours, guint64 place, KmReadCode read, gpointer data);
+gint64 km_arch_arm64_adr_distance(guint32 insn);
 /* What km_arch_reader_new() makes. */
 typedef struct {
 	size_t handle; /* csh */

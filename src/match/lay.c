@@ -173,6 +173,41 @@ gboolean km_lay_is_nop(const KmMatch *match, const KmSection *section, guint64 o
 	return theirs && nop_end(match, section, theirs, from, to, offset) != 0;
 }
 
+/* ---- instructions that the linker moved ---- */
+
+static const guint8 *read_ground(gpointer ground, guint64 address, gsize size)
+{
+	return ((KmGround *)ground)->ops->bytes(ground, address, size);
+}
+
+/* Where the ground has our instruction at offset, if the linker put it elsewhere or wrote another that does the same; 0: neither. */
+static guint64 moved_to(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base)
+{
+	const KmArch *arch = match->plain->arch;
+	if (!arch->moved_to || match->ground->ops->has_reloc || offset + arch->insn_size > section->size)
+		return 0;
+	return arch->moved_to(section->data->data + offset, base + offset, read_ground, match->ground);
+}
+
+const guint8 *km_lay_field(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base, guint size)
+{
+	guint64 at = km_section_is_text(section) ? moved_to(match, section, offset, base) : 0;
+	return match->ground->ops->bytes(match->ground, at ? at : base + offset, size);
+}
+
+/* The whole instruction that the byte at offset is of was moved, or is another that does the same; behind its end, or 0. */
+static guint64 moved_end(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base)
+{
+	guint size = match->plain->arch->insn_size;
+	guint64 start = size ? offset - offset % size : 0, at = size ? moved_to(match, section, start, base) : 0;
+	const guint8 *theirs = at ? match->ground->ops->bytes(match->ground, at, size) : NULL;
+	const guint8 *ours = section->data->data + start, *ignore = match->lays[section->index].ignore + start;
+	for (guint i = 0; theirs && at != base + start && i < size; i++)
+		if ((ours[i] ^ theirs[i]) & (guint8)~ignore[i])
+			return 0;
+	return theirs ? start + size : 0;
+}
+
 /* Comparing one function. */
 
 typedef struct {
@@ -182,7 +217,7 @@ typedef struct {
 	gboolean relocs; /* the relocations stand elsewhere */
 } Difference;
 
-static void compare_bytes(const KmMatch *match, const KmSymbol *f, const guint8 *theirs, Difference *d)
+static void compare_bytes(const KmMatch *match, const KmSymbol *f, guint64 base, const guint8 *theirs, Difference *d)
 {
 	const guint8 *ours = f->section->data->data + f->value;
 	const guint8 *ignore = match->lays[f->section->index].ignore + f->value;
@@ -190,6 +225,8 @@ static void compare_bytes(const KmMatch *match, const KmSymbol *f, const guint8 
 		if (!((ours[i] ^ theirs[i]) & (guint8)~ignore[i]))
 			continue;
 		guint64 end = nop_end(match, f->section, theirs, f->value, f->value + f->size, f->value + i);
+		if (!end)
+			end = moved_end(match, f->section, f->value + i, base);
 		if (end) {
 			i = end - f->value - 1;
 			continue;
@@ -229,7 +266,7 @@ static gboolean compare_function(const KmMatch *match, const KmSymbol *f, guint6
 		d->absent = TRUE;
 		return FALSE;
 	}
-	compare_bytes(match, f, theirs, d);
+	compare_bytes(match, f, base, theirs, d);
 	if (!d->differ)
 		compare_relocs(match, f, base, d);
 	return !d->differ && !d->relocs;

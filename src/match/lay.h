@@ -45,6 +45,11 @@ void km_lay_mismatch(KmMatch *match, const KmSymbol *f, char *why);
 gboolean km_lay_settle(KmMatch *match);
 /* Is relocation offset of section inside a branch that became a NOP at this base? */
 gboolean km_lay_is_nop(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base);
+/*
+ * size bytes of a linked field, of the instruction at offset of section if that starts base in the ground; NULL: there are none. The linker may have moved
+ * the instruction.
+ */
+const guint8 *km_lay_field(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base, guint size);
 /* Mergeable constants are pooled by the linker: such a section has no one place. */
 gboolean km_lay_is_pooled(const KmSection *section);
 /* The one global definition of name in the ground. */

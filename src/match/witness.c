@@ -35,6 +35,7 @@ static KmSpot *spot_of(const KmMatch *match, const KmSymbol *symbol, guint64 *va
 
 /* Relocations of one section, those of one function or all. */
 typedef struct {
+	const KmSection *section;
 	const KmReloc *first;
 	gsize n;
 	guint64 base; /* of the section in the ground */
@@ -44,8 +45,7 @@ static gboolean part_of_address(const KmMatch *match, const Stretch *s, const Km
 {
 	const KmArch *arch = match->plain->arch;
 	const KmRelocInfo *info = km_arch_reloc(arch, r->type);
-	const guint8 *field =
-		info && info->size ? match->ground->ops->bytes(match->ground, s->base + r->offset, info->size) : NULL;
+	const guint8 *field = info && info->size ? km_lay_field(match, s->section, r->offset, s->base, info->size) : NULL;
 	return field && arch->address_part(r->type, field, s->base + r->offset, bits, mask);
 }
 
@@ -89,7 +89,7 @@ static void hear_range(KmMatch *match, const KmSection *section, guint64 start, 
 	gsize n;
 	const KmReloc *first = km_section_relocs_in(section, start, end, &n);
 	gsize from = n ? (gsize)(first - &g_array_index(section->relocs, KmReloc, 0)) : 0;
-	const Stretch stretch = { first, n, match->lays[section->index].spot.address };
+	const Stretch stretch = { section, first, n, match->lays[section->index].spot.address };
 	for (gsize i = from; i < from + n; i++)
 		hear(match, section, i, &stretch);
 }

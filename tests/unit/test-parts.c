@@ -6,12 +6,14 @@
 #include "match/ground.h"
 
 #define BASE 0xffff800008100000
+#define PAGE_END 0xffff800008100ff8 /* where erratum 843419 begins */
 #define DATA 0xffff8000093454b8
 
 /* A ground of one function, which has a name, and nothing else that has. */
 typedef struct {
 	KmGround ground;
-	guint32 code[4];
+	guint64 base;
+	guint32 code[8];
 } OneFunction;
 
 static void nothing(KmGround *ground)
@@ -21,27 +23,28 @@ static void nothing(KmGround *ground)
 static const guint8 *bytes(KmGround *ground, guint64 address, gsize size)
 {
 	OneFunction *g = (OneFunction *)ground;
-	guint64 at = address - BASE;
+	guint64 at = address - g->base;
 	return at <= sizeof(g->code) && size <= sizeof(g->code) - at ? (const guint8 *)g->code + at : NULL;
 }
 
 static void named(KmGround *ground, const char *name, GArray *names)
 {
-	KmName f = { .name = "f", .address = BASE, .global = TRUE };
+	KmName f = { .name = "f", .address = ((OneFunction *)ground)->base, .global = TRUE };
 	if (!strcmp(name, "f"))
 		g_array_append_val(names, f);
 }
 
 static void names_at(KmGround *ground, guint64 address, GArray *names)
 {
-	if (address == BASE)
+	if (address == ((OneFunction *)ground)->base)
 		named(ground, "f", names);
 }
 
 static gboolean name_below(KmGround *ground, guint64 address, KmName *name)
 {
-	*name = (KmName){ .name = "f", .address = BASE, .global = TRUE };
-	return address >= BASE;
+	OneFunction *g = (OneFunction *)ground;
+	*name = (KmName){ .name = "f", .address = g->base, .global = TRUE };
+	return address >= g->base;
 }
 
 static gboolean no_value(KmGround *ground, const KmSection *section, gsize index, guint64 place, guint64 *value)
@@ -90,13 +93,22 @@ static guint32 adrp(guint64 place, guint64 target)
 	return 0x90000000 | (guint32)(pages & 3) << 29 | (guint32)(pages >> 2 & 0x7ffff) << 5;
 }
 
+static guint32 ldr(guint64 target)
+{
+	return 0xf9400000 | (guint32)(target >> 3 & 0x1ff) << 10;
+}
+
+static void ground_of(OneFunction *g, guint64 base, const guint32 *code, gsize words)
+{
+	*g = (OneFunction){ .ground = { .ops = &ops, .owner = "vmlinux", .what = "the image" }, .base = base };
+	for (gsize i = 0; i < words; i++)
+		g->code[i] = GUINT32_TO_LE(code[i]);
+}
+
 static void ground_init(OneFunction *g, guint64 target)
 {
-	const guint32 code[] = { adrp(BASE, target), 0xf9400000 | (guint32)(target >> 3 & 0x1ff) << 10,
-				 adrp(BASE + 8, target), 0xd65f03c0 };
-	*g = (OneFunction){ .ground = { .ops = &ops, .owner = "vmlinux", .what = "the image" } };
-	for (gsize i = 0; i < G_N_ELEMENTS(code); i++)
-		g->code[i] = GUINT32_TO_LE(code[i]);
+	const guint32 code[] = { adrp(BASE, target), ldr(target), adrp(BASE + 8, target), 0xd65f03c0 };
+	ground_of(g, BASE, code, G_N_ELEMENTS(code));
 }
 
 /* The unit: "adrp x0, datum; ldr x0, [x0, :lo12:datum]; adrp x0, other; ret". */
@@ -183,6 +195,66 @@ static void test_contradiction(void)
 	g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
 }
 
+/* ---- what linkers do about erratum 843419 ---- */
+
+#define NOP 0xd503201f
+#define RET 0xd65f03c0
+#define ADR_X0(place, target)                                                                                          \
+	(0x10000000 | (guint32)(((target) - (place)) & 3) << 29 | (guint32)(((target) - (place)) >> 2 & 0x7ffff) << 5)
+#define B(place, target) (0x14000000 | (guint32)(((target) - (place)) >> 2 & 0x3ffffff))
+#define NEARBY 0xffff8000081404b8
+
+/* The unit: "adrp x0, datum; nop; ldr x0, [x0, :lo12:datum]; ret". What it tells of datum over a ground of that code; 0: nothing. */
+static guint64 datum_over(guint64 base, const guint32 *code, gsize words)
+{
+	static const guint32 ours[] = { 0x90000000, NOP, 0xf9400000, RET };
+	OneFunction ground;
+	guint64 address = 0;
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmObject) unit = km_object_new(km_arch_by_name("arm64"), "unit.o");
+	KmSection *text = km_object_add_section(unit, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 4);
+	km_section_append(text, ours, sizeof(ours), 4);
+	km_object_add_symbol(unit, "f", STB_GLOBAL, STT_FUNC, text, 0, sizeof(ours));
+	KmSymbol *datum = km_object_add_symbol(unit, "datum", STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+	km_section_add_reloc(text, 0, R_AARCH64_ADR_PREL_PG_HI21, datum, 0);
+	km_section_add_reloc(text, 8, R_AARCH64_LDST64_ABS_LO12_NC, datum, 0);
+	ground_of(&ground, base, code, words);
+	g_autoptr(KmMatch) match = km_match_over(unit, &ground.ground, &error);
+	if (!match || !km_match_address(match, datum, &address, &error))
+		g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
+	return address;
+}
+#define DATUM_OVER(base, ...)                                                                                          \
+	datum_over(base, (const guint32[]){ __VA_ARGS__ }, G_N_ELEMENTS(((const guint32[]){ __VA_ARGS__ })))
+
+static void test_erratum_adr(void)
+{
+	const guint64 page = NEARBY & ~G_GUINT64_CONSTANT(0xfff);
+	g_assert_cmphex(DATUM_OVER(PAGE_END, adrp(PAGE_END, NEARBY), NOP, ldr(NEARBY), RET), ==, NEARBY);
+	g_assert_cmphex(DATUM_OVER(PAGE_END, ADR_X0(PAGE_END, page), NOP, ldr(NEARBY), RET), ==, NEARBY);
+	g_assert_cmphex(DATUM_OVER(PAGE_END + 4, ADR_X0(PAGE_END + 4, page), NOP, ldr(NEARBY), RET), ==, NEARBY);
+	/* Of no page, into another register, and where the erratum does not occur. */
+	g_assert_cmphex(DATUM_OVER(PAGE_END, ADR_X0(PAGE_END, page + 8), NOP, ldr(NEARBY), RET), ==, 0);
+	g_assert_cmphex(DATUM_OVER(PAGE_END, ADR_X0(PAGE_END, page) | 1, NOP, ldr(NEARBY), RET), ==, 0);
+	g_assert_cmphex(DATUM_OVER(PAGE_END - 4, ADR_X0(PAGE_END - 4, page), NOP, ldr(NEARBY), RET), ==, 0);
+}
+
+static void test_erratum_stub(void)
+{
+	const guint64 load = PAGE_END + 8, stub = PAGE_END + 16;
+	g_assert_cmphex(
+		DATUM_OVER(PAGE_END, adrp(PAGE_END, DATA), NOP, B(load, stub), RET, ldr(DATA), B(stub + 4, load + 4)),
+		==, DATA);
+	/* Back to elsewhere, another load, and where the erratum does not occur. */
+	g_assert_cmphex(
+		DATUM_OVER(PAGE_END, adrp(PAGE_END, DATA), NOP, B(load, stub), RET, ldr(DATA), B(stub + 4, load)), ==,
+		0);
+	g_assert_cmphex(DATUM_OVER(PAGE_END, adrp(PAGE_END, DATA), NOP, B(load, stub), RET, ldr(DATA) | 1,
+				   B(stub + 4, load + 4)),
+			==, 0);
+	g_assert_cmphex(DATUM_OVER(BASE + 64, adrp(BASE, DATA), NOP, B(0, 8), RET, ldr(DATA), B(12, 4)), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -190,5 +262,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/parts/page-alone", test_page_alone);
 	g_test_add_func("/parts/other-addend", test_other_addend);
 	g_test_add_func("/parts/contradiction", test_contradiction);
+	g_test_add_func("/parts/erratum-843419-page", test_erratum_adr);
+	g_test_add_func("/parts/erratum-843419-stub", test_erratum_stub);
 	return g_test_run();
 }
