@@ -14,8 +14,8 @@ $(KMEND): FORCE
 	@ninja -C $(BUILD) --quiet
 
 demo: $(KMEND)
-	@scripts/setup run
-	@scripts/demo $(if $(KERNEL),-k '$(KERNEL)') $(if $(PATCH),-p '$(PATCH)') $(if $(value RUN),-r "$$RUN")
+	@scripts/setup run $(ARCH)
+	@scripts/demo $(if $(ARCH),-a '$(ARCH)') $(if $(KERNEL),-k '$(KERNEL)') $(if $(PATCH),-p '$(PATCH)') $(if $(value RUN),-r "$$RUN")
 
 demo-fix: $(KMEND)
 	@scripts/setup run
@@ -23,7 +23,7 @@ demo-fix: $(KMEND)
 
 check: $(KMEND)
 	@scripts/setup run
-	@scripts/setup --try test
+	@scripts/setup --try test arm64
 	@tests/run
 
 # No virtual machine, no network.

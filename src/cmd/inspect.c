@@ -119,11 +119,15 @@ static void print_klp_relocations(const json_t *root)
 static void print_livepatch(const json_t *root)
 {
 	const json_t *replace = json_object_get(root, "replace");
+	gboolean own = !strcmp(get(root, "runtime"), "own");
 	print_text(root, "kmend", "kmend");
+	printf("%-14s %s\n", "goes in with", own ? "kmend's own runtime" : "the kernel's livepatch core");
 	printf("%-14s %s\n", "replace",
 	       json_is_boolean(replace) ? json_is_true(replace) ? "yes" : "no" : "not written down");
 	print_functions(root);
 	print_callbacks(root);
+	if (own)
+		return;
 	print_klp_symbols(root);
 	print_klp_relocations(root);
 }

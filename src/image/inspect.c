@@ -8,6 +8,7 @@
 #include "image/decompress.h"
 #include "image/internal.h"
 #include "image/module.h"
+#include "image/patchdata.h"
 
 #define KLP_SYM ".klp.sym."
 /* A pad before the label is at most this long (CONFIG_FUNCTION_PADDING_BYTES and the like). */
@@ -34,10 +35,11 @@ static gboolean is_function(const KmSymbol *symbol)
 	return symbol->section && symbol->type == STT_FUNC && km_section_is_text(symbol->section);
 }
 
-/* Not a function of its own: the padding before one (CONFIG_CALL_PADDING), CFI's type hash before one. */
-static gboolean is_prefix(const KmSymbol *symbol)
+/* Not a function of its own: the padding before one (CONFIG_CALL_PADDING), CFI's type hash before one, our way to one that is far away. */
+static gboolean is_no_function(const KmSymbol *symbol)
 {
-	return g_str_has_prefix(symbol->name, "__pfx_") || g_str_has_prefix(symbol->name, "__cfi_");
+	return (symbol->section && !strcmp(symbol->section->name, KM_PATCHDATA_STUBS)) ||
+	       g_str_has_prefix(symbol->name, "__pfx_") || g_str_has_prefix(symbol->name, "__cfi_");
 }
 
 /*
@@ -66,7 +68,7 @@ static GHashTable *functions_by_section(const KmObject *object)
 	GHashTable *table = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
 	for (guint i = 0; i < object->symbols->len; i++) {
 		KmSymbol *symbol = object->symbols->pdata[i];
-		if (!is_function(symbol) || is_prefix(symbol))
+		if (!is_function(symbol) || is_no_function(symbol))
 			continue;
 		GPtrArray *list = g_hash_table_lookup(table, symbol->section);
 		if (!list)
@@ -140,7 +142,7 @@ static void add_entries(json_t *root, const KmObject *object)
 	gsize records = section ? mark_records(section, functions, marked) : 0;
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
-		if (!is_function(symbol) || is_prefix(symbol))
+		if (!is_function(symbol) || is_no_function(symbol))
 			continue;
 		n++;
 		if (!g_hash_table_contains(marked, symbol))
@@ -243,7 +245,8 @@ static void add_foreign_functions(json_t *list, const KmObject *object)
 {
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
-		if (!is_function(symbol) || is_prefix(symbol) || !g_str_has_prefix(symbol->section->name, ".text."))
+		if (!is_function(symbol) || is_no_function(symbol) ||
+		    !g_str_has_prefix(symbol->section->name, ".text."))
 			continue;
 		json_t *row = json_object();
 		json_object_set_new(row, "object", json_null());
@@ -380,10 +383,17 @@ static void add_module(json_t *root, const KmObject *object)
 	add_versions(root, object);
 }
 
+/* For kmend's own runtime: it calls that instead of being marked. */
+static gboolean is_own(const KmObject *object)
+{
+	const KmSymbol *enable = km_object_find_symbol(object, KM_PATCHDATA_ENABLE);
+	return enable && !enable->section;
+}
+
 static json_t *inspect_object(const KmObject *object)
 {
 	const char *livepatch = km_module_info(object, "livepatch");
-	gboolean patch = livepatch && *livepatch == 'Y';
+	gboolean own = is_own(object), patch = own || (livepatch && *livepatch == 'Y');
 	gboolean module = patch || km_module_info(object, "vermagic");
 	json_t *root = new_root(patch ? "livepatch" : module ? "module" : "object", object->path, object->arch);
 	if (module)
@@ -392,6 +402,7 @@ static json_t *inspect_object(const KmObject *object)
 		add_functions(root, object);
 		add_klp_symbols(root, object);
 		add_klp_relocations(root, object);
+		json_object_set_new(root, "runtime", json_string(own ? "own" : "kernel"));
 	}
 	add_imports(root, object);
 	add_entries(root, object);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # timeout: 300
 # A prepared kernel whose files are damaged or of another kernel is refused; what is only remembered is made again, unnoticed.
 : "${KMEND:?}" "${KERNEL:?}"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # Sources that another directory's makefile compiles, and one whose headers come from a program that the kernel's packages lack.
 . "$(dirname "$0")/common.inc"
 enter_scratch

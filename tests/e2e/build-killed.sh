@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # kill -9 in the middle of a build: no module that is not whole, and the next build is as good as ever and sweeps up.
 . "$(dirname "$0")/common.inc"
 enter_scratch

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # Patches that only say things differently to people: nothing to patch. What the kernel itself would say is a change.
 . "$(dirname "$0")/common.inc"
 enter_scratch

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # A read-only output directory, a full disk, a full work directory: an error that names the place, and nothing half written.
 . "$(dirname "$0")/common.inc"
 enter_scratch unshare

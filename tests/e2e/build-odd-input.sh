@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # timeout: 300
 # Patches as mail programs, editors and shells hand them over give the very same module; names and places that cannot be are refused.
 : "${KMEND:?}" "${KERNEL:?}"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # The same input gives the same bytes: in any directory, with any number of compilers, in any environment.
 . "$(dirname "$0")/common.inc"
 enter_scratch

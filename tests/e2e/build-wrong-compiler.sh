@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # Only another major version of gcc is there: the error names the package. One that claims to be the right one: the proof sees it.
 . "$(dirname "$0")/common.inc"
 enter_scratch

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # The source is of another version than the image: the proof sees it, names the functions, and says what that usually means.
 . "$(dirname "$0")/common.inc"
 enter_scratch

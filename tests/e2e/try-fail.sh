@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # timeout: 1800
 # Live patches that go wrong, each in its own way: the verdict says how.
 . "$(dirname "$0")/try-lib"

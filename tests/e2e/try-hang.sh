@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# needs: kernel
+# needs: kernel one
 # timeout: 1200
 # A guest that hangs is ended with a verdict; a kmend that is killed takes its VM along.
 . "$(dirname "$0")/try-lib"

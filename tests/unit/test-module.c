@@ -293,6 +293,7 @@ static void test_inspect_livepatch(void)
 	const json_t *first = json_array_get(json_object_get(root, "functions"), 0);
 	g_assert_cmpstr(get(first, "object"), ==, "vmlinux");
 	g_assert_cmpint(json_integer_value(json_object_get(first, "sympos")), ==, 2);
+	g_assert_cmpstr(get(root, "runtime"), ==, "kernel");
 	expect_names(root, "livepatch_symbols", "foo.isra.0 bar ");
 	expect_names(root, "imports", "");
 	const json_t *relocs = json_object_get(root, "livepatch_relocations");
@@ -300,6 +301,19 @@ static void test_inspect_livepatch(void)
 	g_assert_cmpstr(get(json_array_get(relocs, 0), "section"), ==, ".text.f");
 	g_assert_cmpint(json_integer_value(json_object_get(json_array_get(relocs, 0), "count")), ==, 2);
 	g_assert_true(json_is_null(json_object_get(root, "replace")));
+	json_decref(root);
+}
+
+/* One that calls kmend's own runtime. */
+static void test_inspect_own(void)
+{
+	static const char tags[] = "kmend=0.1.0\0kmend_func=vmlinux:do_it,2\0vermagic=6.1";
+	g_autoptr(KmObject) object = livepatch(tags, sizeof(tags));
+	km_object_add_symbol(object, "kmend_enable_patch", STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+	json_t *root = inspect(object);
+	g_assert_cmpstr(get(root, "kind"), ==, "livepatch");
+	g_assert_cmpstr(get(root, "runtime"), ==, "own");
+	expect_names(root, "functions", "do_it ");
 	json_decref(root);
 }
 
@@ -354,6 +368,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/inspect/module", test_inspect_module);
 	g_test_add_func("/inspect/livepatch", test_inspect_livepatch);
 	g_test_add_func("/inspect/foreign-livepatch", test_inspect_foreign_livepatch);
+	g_test_add_func("/inspect/livepatch-of-the-own-runtime", test_inspect_own);
 	g_test_add_func("/inspect/damaged", test_damaged);
 	return g_test_run();
 }
