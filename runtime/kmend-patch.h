@@ -13,7 +13,7 @@
 
 struct module;
 
-#define KMEND_PATCH_FORMAT 1UL
+#define KMEND_PATCH_FORMAT 2UL
 
 /* Something that the running kernel or one of its modules has. */
 struct kmend_symbol {
@@ -78,6 +78,8 @@ struct kmend_patch {
 	struct kmend_state *states;
 	unsigned long nr_states;
 	unsigned long replace;	/* all other live patches go when this one comes */
+	const struct kmend_part *code;	/* all code of the live patch: it must be left before the module may go */
+	unsigned long nr_code;
 };
 
 /*

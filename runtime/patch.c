@@ -99,6 +99,20 @@ static int kmend_leave(struct kmend_target *target, const struct kmend_func *fun
 	return entry->to == (unsigned long)func->new_parts[0].start ? kmend_add_parts(ranges, func, false, NULL) : 0;
 }
 
+/* A replacement can end with a jump to other code of its live patch, and is on no stack from there on. */
+static int kmend_leave_code(struct kmend_ranges *ranges)
+{
+	struct kmend_live *live;
+	unsigned long i;
+	int ret = 0;
+
+	list_for_each_entry(live, &kmend_lives, list)
+		for (i = 0; !ret && !live->wanted && i < live->patch->nr_code; i++)
+			ret = kmend_add_range(ranges, (unsigned long)live->patch->code[i].start,
+					      live->patch->code[i].size, false, live->patch->mod->name);
+	return ret;
+}
+
 /* Go over to the live patches that are wanted. When that fails, nothing has changed. */
 static noinline int kmend_settle(void)
 {
@@ -109,6 +123,8 @@ static noinline int kmend_settle(void)
 	list_for_each_entry(entry, &kmend_entries, list) entry->next = 0;
 	kmend_each_func(kmend_plan, NULL);
 	ret = kmend_each_func(kmend_leave, &ranges);
+	if (!ret)
+		ret = kmend_leave_code(&ranges);
 	if (!ret)
 		ret = kmend_switch(ranges.all, ranges.n);
 	kfree(ranges.all);

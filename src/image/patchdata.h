@@ -5,7 +5,9 @@
  */
 #pragma once
 
-#define KM_PATCHDATA_FORMAT 1
+#include "elf/object.h"
+
+#define KM_PATCHDATA_FORMAT 2
 #define KM_PATCHDATA_WORD 8
 
 /* Calls of the live patch into kmend's own runtime, and the module they make it depend on. */
@@ -14,8 +16,8 @@
 #define KM_PATCHDATA_MODULE "kmend_runtime"
 
 /* The version of both, as modules are told: it changes with the format. */
-#define KM_PATCHDATA_CRC 0x6b6d0001
-#define KM_PATCHDATA_CRC_TEXT "0x6b6d0001"
+#define KM_PATCHDATA_CRC 0x6b6d0002
+#define KM_PATCHDATA_CRC_TEXT "0x6b6d0002"
 
 /* Where stubs are that lead to functions too far away for a call (KmArch.call_stub). */
 #define KM_PATCHDATA_STUBS ".text.kmend.stubs"
@@ -65,5 +67,13 @@ enum {
 	KM_DATA_PATCH_STATES,
 	KM_DATA_PATCH_NR_STATES,
 	KM_DATA_PATCH_REPLACE,
+	KM_DATA_PATCH_CODE, /* of struct kmend_part: each section of code that stays */
+	KM_DATA_PATCH_NR_CODE,
 	KM_DATA_PATCH_WORDS
 };
+
+/*
+ * Does the section hold code that is there as long as the module is? Start-up code does not count, and nor does what the module loader fills in, which only leads
+ * out of the module.
+ */
+gboolean km_patchdata_is_code(const KmArch *arch, const KmSection *section);

@@ -501,6 +501,25 @@ static void put_rows(Filler *f, guint64 objects_at)
 	}
 }
 
+/* All code that stays, now that it is all there; what the loader fills in leads out of the module again. */
+static void put_code(Writer *w, guint64 patch)
+{
+	g_autoptr(GPtrArray) sections = g_ptr_array_new();
+	for (guint i = 0; i < w->object->sections->len; i++) {
+		KmSection *section = w->object->sections->pdata[i];
+		if (km_patchdata_is_code(w->object->arch, section))
+			g_ptr_array_add(sections, section);
+	}
+	guint64 array = new_words(w, (gsize)KM_DATA_PART_WORDS * sections->len);
+	for (guint i = 0; i < sections->len; i++) {
+		KmSection *section = sections->pdata[i];
+		guint64 at = array + (guint64)i * KM_DATA_PART_WORDS * WORD;
+		put_pointer(w, at, KM_DATA_PART_START, km_object_section_symbol(w->object, section), 0);
+		put_number(w, at, KM_DATA_PART_SIZE, section->size);
+	}
+	put_array(w, patch, KM_DATA_PATCH_CODE, array, sections->len);
+}
+
 /* Where the description's array of objects starts. */
 static gboolean find_objects(const KmObject *object, const KmSection *data, guint64 *at)
 {
@@ -557,6 +576,7 @@ gboolean km_own_fill(KmObject *object, const KmOwn *own, guint *symbols, GError 
 	if (!check_alternatives(&f, error))
 		return FALSE;
 	put_rows(&f, objects_at);
+	put_code(&w, km_object_find_symbol(object, KM_TEMPLATE_PATCH_SYMBOL)->value);
 	km_section_sort_relocs(w.data);
 	km_object_index_drop(object);
 	*symbols = g_hash_table_size(f.used);

@@ -468,11 +468,45 @@ static void check_referred(KmChecker *c)
 			km_find(c, name, "referred to, but the description has no struct kmend_object of it");
 }
 
+/* Each section of code as a whole. */
+static GHashTable *read_code(KmChecker *c, const Words *patch)
+{
+	GHashTable *listed = g_hash_table_new(NULL, NULL);
+	KmSection *to, *code;
+	guint64 at, n, start;
+	Words part;
+	array(c, patch, KM_DATA_PATCH_CODE, "sections of code", KM_DATA_PART_WORDS * WORD, &to, &at, &n);
+	for (guint64 i = 0; i < n; i++, at += (guint64)KM_DATA_PART_WORDS * WORD) {
+		if (!words_at(c, to, at, KM_DATA_PART_WORDS, "struct kmend_part", &part))
+			break;
+		check_words(c, &part, KM_DATA_PART_WORDS, 1u << KM_DATA_PART_SYMBOL | 1u << KM_DATA_PART_START);
+		if (pointer(c, &part, KM_DATA_PART_SYMBOL, &code, &start) ||
+		    !pointer(c, &part, KM_DATA_PART_START, &code, &start) || start ||
+		    number(c, &part, KM_DATA_PART_SIZE) != code->size || !g_hash_table_add(listed, code))
+			km_find_at(c, to, at, "no whole section of code, or one a second time");
+	}
+	return listed;
+}
+
+/* What is not listed could be run by somebody when the module goes. */
+static void check_code(KmChecker *c, const Words *patch)
+{
+	g_autoptr(GHashTable) listed = read_code(c, patch);
+	for (guint s = 0; s < c->module->sections->len; s++) {
+		const KmSection *section = c->module->sections->pdata[s];
+		if (km_patchdata_is_code(c->module->arch, section) != g_hash_table_contains(listed, section))
+			km_find(c, section->name, "%s",
+				km_patchdata_is_code(c->module->arch, section)
+					? "is not in the description's list of code"
+					: "is listed as code that stays, and is none");
+	}
+}
+
 static void check_numbers(KmChecker *c, const Words *patch)
 {
 	check_words(c, patch, KM_DATA_PATCH_WORDS,
 		    1u << KM_DATA_PATCH_MOD | 1u << KM_DATA_PATCH_BUILD_ID | 1u << KM_DATA_PATCH_OBJECTS |
-			    1u << KM_DATA_PATCH_STATES);
+			    1u << KM_DATA_PATCH_STATES | 1u << KM_DATA_PATCH_CODE);
 	if (number(c, patch, KM_DATA_PATCH_FORMAT) != KM_PATCHDATA_FORMAT)
 		km_find_at(c, patch->section, patch->at, "format %" G_GUINT64_FORMAT ", not %u",
 			   number(c, patch, KM_DATA_PATCH_FORMAT), KM_PATCHDATA_FORMAT);
@@ -496,6 +530,7 @@ void km_check_own(KmChecker *c)
 		km_find(c, c->patch_section->name, "struct kmend_patch does nothing");
 	check_referred(c);
 	read_states(c, &patch);
+	check_code(c, &patch);
 	km_check_told(c);
 	for (guint s = 0; s < c->module->sections->len; s++)
 		check_rewritten(c, c->module->sections->pdata[s]);

@@ -10,6 +10,10 @@ case $KERNEL in
 esac
 
 change fs/pipe.c '/^static int fifo_open\(/,/^}/ s/^\tswitch \(filp->f_mode/\tif (filp->f_flags == 0x7fffffff)\n\t\tpr_info("odd flags\\n");\n&/'
+# A replacement that ends with a jump to a new function, and is no longer on the stack when that sleeps.
+change fs/proc/version.c 's/^static int version_proc_show/static noinline int slow_show(struct seq_file *m)\n{\n\tmsleep(5000);\n\tseq_puts(m, "slow\\n");\n\treturn 0;\n}\n\n&/
+	s/^\tseq_printf\(m, linux_proc_banner/\tif (!strcmp(current->comm, "slow"))\n\t\treturn slow_show(m);\n&/
+	s/^#include <linux\/init.h>/&\n#include <linux\/delay.h>\n#include <linux\/sched.h>/'
 patch_of sleeper
 build sleeper --runtime=own
 
@@ -47,6 +51,16 @@ goes()
 	usleep 300000
 }
 
+if [ $1 = tail ]; then
+	insmod /kmend/patch/sleeper.ko
+	sh -c 'printf slow >/proc/self/comm; read line </proc/version; echo "read $line"' &
+	usleep 500000
+	echo 0 >$enabled && dmesg | grep -o 'slow .* is inside sleeper: waiting' | sed 's/([0-9]*)/(PID)/'
+	usleep 300000
+	rmmod sleeper && echo removed
+	exit
+fi
+
 comes $1
 insmod /kmend/patch/sleeper.ko 2>&1 && echo "in after all"
 in_the_way waiting coming
@@ -67,10 +81,12 @@ kretprobe) echo 0 >events/kprobes/hidden/enable; echo >kprobe_events ;;
 graph) echo nop >current_tracer; echo >set_graph_function ;;
 esac
 EOG
-tries --timeout 400 --file guest --run 'sh /guest plain' --run 'sh /guest kretprobe' --run 'sh /guest graph' sleeper.ko
+tries --timeout 400 --file guest --run 'sh /guest plain' --run 'sh /guest kretprobe' --run 'sh /guest graph' \
+	--run 'sh /guest tail' sleeper.ko
 grep '"before"' out
 refused='\A.*busy\ncoming: waiting\ncoming: not switched\nin now\n.*busy\ngoing: waiting\ngoing: not switched\nout now\nremoved\n\Z'
 waited='\Ain after all\ncoming: waiting\nout after all\ngoing: waiting\nremoved\n\Z'
 probe 0 "$refused" '\A\Z' '\A\Z'
 probe 1 "$waited" '\A\Z' '\A\Z'
 probe 2 "$waited" '\A\Z' '\A\Z'
+probe 3 '\Aread slow\nslow \(PID\) is inside sleeper: waiting\nremoved\n\Z' '\A\Z' '\A\Z'

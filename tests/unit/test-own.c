@@ -81,6 +81,8 @@ static void test_numbers(void)
 	IS_WORD(kmend_patch, states, KM_DATA_PATCH_STATES);
 	IS_WORD(kmend_patch, nr_states, KM_DATA_PATCH_NR_STATES);
 	IS_WORD(kmend_patch, replace, KM_DATA_PATCH_REPLACE);
+	IS_WORD(kmend_patch, code, KM_DATA_PATCH_CODE);
+	IS_WORD(kmend_patch, nr_code, KM_DATA_PATCH_NR_CODE);
 }
 
 /* ---- a module ---- */
@@ -239,6 +241,16 @@ static void neither_replace(KmObject *object)
 	add(object, patch_of(object), KM_DATA_PATCH_REPLACE, 2);
 }
 
+static void less_code(KmObject *object)
+{
+	add(object, patch_of(object), KM_DATA_PATCH_NR_CODE, -1);
+}
+
+static void smaller_code(KmObject *object)
+{
+	add(object, follow(object, patch_of(object), KM_DATA_PATCH_CODE), KM_DATA_PART_SIZE, -4);
+}
+
 /* The first relocation is to be filled into a table. */
 static void late_table(KmObject *object)
 {
@@ -276,7 +288,7 @@ static const struct {
 	void (*spoil)(KmObject *object);
 	const char *says;
 } spoilt[] = {
-	{ "other-format", other_format, "format 2" },
+	{ "other-format", other_format, "format 3" },
 	{ "other-kernel", other_kernel, "build-id" },
 	{ "short-build-id", short_build_id, "build-id" },
 	{ "smaller-old-part", smaller_old_part, "does not have the old target" },
@@ -291,6 +303,8 @@ static const struct {
 	{ "countless-relocs", countless_relocs, "relocations, and a pointer" },
 	{ "relocs-beyond-the-end", relocs_beyond_the_end, "do not fit where the pointer leads" },
 	{ "neither-replace", neither_replace, "neither true nor false" },
+	{ "less-code", less_code, "is not in the description's list of code" },
+	{ "smaller-code", smaller_code, "is not in the description's list of code" },
 	{ "late-table", late_table, "filled in after the kernel has read __ex_table" },
 	{ "no-dependency", no_dependency, "does not depend on kmend_runtime" },
 	{ "marked-as-livepatch", marked_as_livepatch, "livepatch=Y" },
