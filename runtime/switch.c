@@ -97,7 +97,7 @@ static bool kmend_check_task(struct task_struct *task)
 	for (; word < end; word++)
 		if (kmend_check(task, READ_ONCE_NOCHECK(*word)))
 			return true;
-	return kmend_check_hidden(task);
+	return (!task->on_cpu && kmend_check(task, kmend_arch_saved_pc(task))) || kmend_check_hidden(task);
 }
 
 static struct task_struct *kmend_idle(int cpu)

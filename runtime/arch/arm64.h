@@ -28,6 +28,12 @@ static __always_inline unsigned long kmend_arch_saved_sp(struct task_struct *tas
 	return task->thread.cpu_context.sp;
 }
 
+/* In __switch_to(), which may be patched like any other. */
+static __always_inline unsigned long kmend_arch_saved_pc(struct task_struct *task)
+{
+	return task->thread.cpu_context.pc;
+}
+
 static inline bool kmend_arch_is_offset(unsigned long link)
 {
 	return false;

@@ -29,6 +29,12 @@ static __always_inline unsigned long kmend_arch_saved_sp(struct task_struct *tas
 	return task->thread.sp;
 }
 
+/* Where such a task goes on, if its stack does not tell: it does. */
+static __always_inline unsigned long kmend_arch_saved_pc(struct task_struct *task)
+{
+	return 0;
+}
+
 /* Symbols of the CPUs' own data are offsets from those. */
 static inline bool kmend_arch_is_offset(unsigned long link)
 {
