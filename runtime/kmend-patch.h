@@ -21,6 +21,7 @@ struct kmend_symbol {
 	const char *section;	/* of that module: ".text"; NULL: the kernel itself */
 	const char *name;	/* for messages */
 	unsigned long address;	/* the kernel: as it was linked, before KASLR. A module: offset in the section */
+	unsigned long index;	/* a module: of the symbol in the symbol table of its file; 0: there is none. The kernel: 0 */
 };
 
 /* A relocation of the live patch's own code or data that only the runtime can apply. */

@@ -58,44 +58,67 @@ struct module *kmend_find_module(const char *name)
 	return mod;
 }
 
-/* Start of a section of a loaded module, as sysfs shows it; 0 while it has not got so far. */
-static unsigned long kmend_section(struct module *mod, const char *name)
+/* As sysfs shows it; NULL: there is no such section, or nothing is in it. Not for a module on its way in. */
+static const struct bin_attribute *kmend_section(struct module *mod, const char *name)
 {
 	const struct attribute_group *group = (const void *)mod->sect_attrs;
 	unsigned int i;
 
-	for (i = 0; group && group->bin_attrs && group->bin_attrs[i]; i++) {
-		const struct bin_attribute *attribute = group->bin_attrs[i];
-		/* Newer kernels keep the address in the attribute, older ones behind it. */
-		unsigned long at =
-			attribute->private ? (unsigned long)attribute->private : *(unsigned long *)(attribute + 1);
-
-		if (!strcmp(attribute->attr.name, name))
-			return within_module(at, mod) ? at : 0;
-	}
-	return 0;
+	for (i = 0; group && group->bin_attrs && group->bin_attrs[i]; i++)
+		if (!strcmp(group->bin_attrs[i]->attr.name, name))
+			return group->bin_attrs[i];
+	return NULL;
 }
 
-/* In the module's own symbol table, all of which is there while it loads. How many have the name; at: where the last of them is. */
-static unsigned int kmend_named(struct module *mod, const char *name, unsigned long *at)
+/* Newer kernels keep the address in the attribute, older ones behind it. 0: the module has given it back since. */
+static unsigned long kmend_section_start(struct module *mod, const struct bin_attribute *attribute)
+{
+	unsigned long at = attribute->private ? (unsigned long)attribute->private : *(unsigned long *)(attribute + 1);
+
+	return within_module(at, mod) ? at : 0;
+}
+
+static const char *kmend_name_at(const struct mod_kallsyms *symbols, unsigned long index)
+{
+	return index < symbols->num_symtab && symbols->symtab[index].st_shndx != SHN_UNDEF
+		       ? symbols->strtab + symbols->symtab[index].st_name
+		       : "";
+}
+
+/*
+ * While it loads: in the module's own symbol table, all of which is there yet. By its index, else by a name that it has once.
+ */
+static int kmend_in_table(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
 {
 	const struct mod_kallsyms *symbols = rcu_dereference_raw(mod->kallsyms);
-	unsigned int i, n = 0;
+	unsigned long i, found = 0, n = 0;
 
-	for (i = 0; symbols && i < symbols->num_symtab; i++) {
-		const Elf_Sym *symbol = &symbols->symtab[i];
-
-		if (symbol->st_shndx == SHN_UNDEF || strcmp(symbols->strtab + symbol->st_name, name))
-			continue;
-		*at = symbol->st_value;
-		n++;
+	if (symbol->index && !strcmp(kmend_name_at(symbols, symbol->index), symbol->name)) {
+		*address = symbols->symtab[symbol->index].st_value;
+		return 0;
 	}
-	return n;
+	for (i = 1; i < symbols->num_symtab; i++)
+		if (!strcmp(kmend_name_at(symbols, i), symbol->name)) {
+			found = symbols->symtab[i].st_value;
+			n++;
+		}
+	*address = found;
+	return n == 1 && within_module(found, mod) ? 0 : -ENOENT;
+}
+
+/* The module is the one that the live patch was made for: a section that it does not show has nothing in it, and any place will do. */
+static int kmend_in_sections(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
+{
+	const struct bin_attribute *section = kmend_section(mod, symbol->section);
+	unsigned long start = section ? kmend_section_start(mod, section) : (unsigned long)mod;
+
+	*address = start + symbol->address;
+	return start && (section || !symbol->address) ? 0 : -ENOENT;
 }
 
 static int kmend_in_module(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
 {
-	unsigned long start;
+	int ret;
 
 #ifdef CONFIG_SMP
 	if (!strcmp(symbol->section, ".data..percpu")) {
@@ -103,15 +126,10 @@ static int kmend_in_module(const struct kmend_symbol *symbol, struct module *mod
 		return 0;
 	}
 #endif
-	start = kmend_section(mod, symbol->section);
-	if (start) {
-		*address = start + symbol->address;
-		return 0;
-	}
-	if (kmend_named(mod, symbol->name, address) == 1 && within_module(*address, mod))
-		return 0;
-	pr_err("cannot tell where %s of %s is\n", symbol->name, symbol->object);
-	return -ENOENT;
+	ret = mod->sect_attrs ? kmend_in_sections(symbol, mod, address) : kmend_in_table(symbol, mod, address);
+	if (ret)
+		pr_err("cannot tell where %s of %s is\n", symbol->name, symbol->object);
+	return ret;
 }
 
 int kmend_where(const struct kmend_symbol *symbol, struct module *mod, unsigned long *address)
@@ -134,25 +152,38 @@ static bool kmend_has_build_id(struct module *mod, const unsigned char *id, size
 	return size == sizeof(mod->build_id) && !memcmp(mod->build_id, id, size);
 }
 #else
-/* A GNU note with that build-id, anywhere in a page of the module that is no start-up memory. */
-static bool kmend_page_has_note(unsigned long page, const unsigned char *id, size_t size)
+/* Is a GNU note with that build-id there? */
+static bool kmend_is_note(unsigned long at, const unsigned char *id, size_t size)
 {
 	const u32 head[] = { 4, size, 3, *(const u32 *)"GNU" };
+
+	return !memcmp((void *)at, head, sizeof(head)) && !memcmp((void *)at + sizeof(head), id, size);
+}
+
+/* In a page of the module that is no start-up memory. */
+static bool kmend_page_has_note(unsigned long page, const unsigned char *id, size_t size)
+{
 	unsigned long at;
 
-	for (at = page; at + sizeof(head) + size <= page + PAGE_SIZE; at += 4)
-		if (!memcmp((void *)at, head, sizeof(head)) && !memcmp((void *)at + sizeof(head), id, size))
+	for (at = page; at + 4 * sizeof(u32) + size <= page + PAGE_SIZE; at += 4)
+		if (kmend_is_note(at, id, size))
 			return true;
 	return false;
 }
 
-/* While a module loads nothing says where its notes are, but it has them in its memory, between its symbols. */
+/*
+ * While a module loads nothing says where its notes are, but it has them in its memory, between its symbols. Later sysfs does, and many a kernel has
+ * forgotten the symbols of data.
+ */
 static bool kmend_has_build_id(struct module *mod, const unsigned char *id, size_t size)
 {
 	const struct mod_kallsyms *symbols = rcu_dereference_raw(mod->kallsyms);
+	const struct bin_attribute *note = kmend_section(mod, ".note.gnu.build-id");
 	unsigned long low = ULONG_MAX, high = 0, page;
 	unsigned int i;
 
+	if (note)
+		return kmend_section_start(mod, note) && kmend_is_note(kmend_section_start(mod, note), id, size);
 	for (i = 0; symbols && i < symbols->num_symtab; i++) {
 		unsigned long value = symbols->symtab[i].st_value;
 

@@ -7,3 +7,9 @@ gboolean km_patchdata_is_code(const KmArch *arch, const KmSection *section)
 	return (section->flags & SHF_ALLOC) && (section->flags & SHF_EXECINSTR) && section->size &&
 	       !g_str_has_prefix(section->name, ".init.") && !(filled && g_strv_contains(filled, section->name));
 }
+
+gboolean km_patchdata_is_of_core(const char *name)
+{
+	static const char *const functions[] = { "klp_enable_patch", "klp_get_state", "klp_get_prev_state", NULL };
+	return g_strv_contains(functions, name);
+}

@@ -27,6 +27,7 @@ enum {
 	KM_DATA_SYMBOL_SECTION,
 	KM_DATA_SYMBOL_NAME,
 	KM_DATA_SYMBOL_ADDRESS,
+	KM_DATA_SYMBOL_INDEX,
 	KM_DATA_SYMBOL_WORDS
 };
 
@@ -77,3 +78,6 @@ enum {
  * out of the module.
  */
 gboolean km_patchdata_is_code(const KmArch *arch, const KmSection *section);
+
+/* Is it a function of the kernel's livepatch core that deals with its own live patches? Of others it would read what is not there. */
+gboolean km_patchdata_is_of_core(const char *name);

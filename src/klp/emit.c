@@ -79,7 +79,7 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 		if (symbol->section || symbol->shndx != SHN_UNDEF)
 			continue;
 		KmRef *ref = g_hash_table_lookup(emit->refs, symbol->name);
-		if (emit->own && g_str_has_prefix(symbol->name, "klp_"))
+		if (emit->own && km_patchdata_is_of_core(symbol->name))
 			return km_refuse_null(
 				error,
 				"the patch calls %s() of the kernel's livepatch core, which knows no live "

@@ -10,6 +10,7 @@ typedef struct {
 	char *section; /* of the module; NULL: of the kernel itself */
 	char *name;
 	guint64 address; /* in that section, or as the kernel was linked */
+	guint index; /* of a symbol of that name and address in the module's own table; 0: of none */
 	guint64 size;
 } KmOldPart;
 

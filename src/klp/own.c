@@ -83,10 +83,11 @@ static void put_bytes(Writer *w, guint64 at, guint word, const guint8 *bytes, gs
 }
 
 /* One for each place, whoever refers to it. object: "vmlinux" or a module. */
-static guint64 put_symbol(Writer *w, const char *object, const char *section, const char *name, guint64 address)
+static guint64 put_symbol(Writer *w, const char *object, const char *section, const char *name, guint64 address,
+			  guint index)
 {
-	g_autofree char *key =
-		g_strdup_printf("%s %s %s %" G_GINT64_MODIFIER "x", object, section ? section : "", name, address);
+	g_autofree char *key = g_strdup_printf("%s %s %s %u %" G_GINT64_MODIFIER "x", object, section ? section : "",
+					       name, index, address);
 	gpointer known;
 	if (g_hash_table_lookup_extended(w->symbols, key, NULL, &known))
 		return GPOINTER_TO_SIZE(known);
@@ -97,6 +98,7 @@ static guint64 put_symbol(Writer *w, const char *object, const char *section, co
 	}
 	put_string(w, at, KM_DATA_SYMBOL_NAME, name);
 	put_number(w, at, KM_DATA_SYMBOL_ADDRESS, address);
+	put_number(w, at, KM_DATA_SYMBOL_INDEX, index);
 	g_hash_table_insert(w->symbols, g_steal_pointer(&key), GSIZE_TO_POINTER(at));
 	return at;
 }
@@ -168,7 +170,7 @@ static guint64 put_old_parts(Writer *w, const KmHook *hook)
 	for (guint i = 0; i < hook->old_parts->len; i++) {
 		const KmOldPart *part = hook->old_parts->pdata[i];
 		guint64 at = array + (guint64)i * KM_DATA_PART_WORDS * WORD;
-		guint64 symbol = put_symbol(w, hook->object, part->section, part->name, part->address);
+		guint64 symbol = put_symbol(w, hook->object, part->section, part->name, part->address, part->index);
 		put_pointer(w, at, KM_DATA_PART_SYMBOL, w->data_symbol, (gint64)symbol);
 		put_number(w, at, KM_DATA_PART_SIZE, part->size);
 	}
@@ -366,7 +368,7 @@ static gboolean add_row(Filler *f, KmSection *section, const KmReloc *r, const K
 		return km_fail(error, "%s: nothing is known of module %s", f->w->object->path, ref->owner);
 	Row row = { .section = km_object_section_symbol(f->w->object, section),
 		    .offset = r->offset,
-		    .symbol = put_symbol(f->w, ref->object, ref->section, ref->name, ref->address),
+		    .symbol = put_symbol(f->w, ref->object, ref->section, ref->name, ref->address, ref->index),
 		    .addend = r->addend,
 		    .type = r->type };
 	g_hash_table_add(f->used, GSIZE_TO_POINTER(row.symbol));

@@ -22,7 +22,7 @@ gboolean km_ref_equal(const KmRef *a, const KmRef *b)
 {
 	return a->kind == b->kind && !g_strcmp0(a->object, b->object) && !g_strcmp0(a->name, b->name) &&
 	       a->sympos == b->sympos && a->offset == b->offset && !g_strcmp0(a->owner, b->owner) &&
-	       !g_strcmp0(a->section, b->section) && a->address == b->address;
+	       !g_strcmp0(a->section, b->section) && a->address == b->address && a->index == b->index;
 }
 
 static KmRef *new_import(const KmExport *export)
@@ -65,6 +65,7 @@ static KmRef *in_module(const KmRefContext *c, const KmObject *module, KmRef *re
 	if (symbol) {
 		ref->section = g_strdup(symbol->section->name);
 		ref->address = symbol->value;
+		ref->index = symbol->index + 1; /* the null symbol is before it */
 	} else if (c->by_address) {
 		km_refuse(error, "%s: module %s has no symbol %s at position %u", c->plain->path, ref->object, ref->name,
 			  ref->sympos);

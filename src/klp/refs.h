@@ -24,6 +24,7 @@ typedef struct {
 	/* KLP, where KmRefContext.by_address: where name is, in a section of the module, or (section NULL) as the kernel was linked. */
 	char *section;
 	guint64 address;
+	guint index; /* of the symbol in the module's own table; 0 without section */
 } KmRef;
 
 void km_ref_free(KmRef *ref);

@@ -232,6 +232,7 @@ static gboolean add_old_part(const KmUnitWork *work, KmHook *hook, const KmSymbo
 	part->section = g_strdup(ref->section);
 	part->name = g_strdup(ref->name);
 	part->address = ref->address + (guint64)ref->offset;
+	part->index = ref->offset ? 0 : ref->index;
 	part->size = plain->size;
 	g_ptr_array_add(hook->old_parts, part);
 	return TRUE;

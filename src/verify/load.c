@@ -279,7 +279,7 @@ static void check_undefined(KmChecker *c, const KmSymbol *symbol)
 		check_runtime_import(c, symbol);
 	else
 		check_import(c, symbol);
-	if (c->own && g_str_has_prefix(symbol->name, "klp_"))
+	if (c->own && km_patchdata_is_of_core(symbol->name))
 		km_find(c, symbol->name,
 			"of the kernel's livepatch core, which knows no live patch of kmend's own runtime");
 }

@@ -133,6 +133,14 @@ static gboolean fits_module(const KmObject *stock, const KmAt *at, const char *n
 	return !named;
 }
 
+/* By its index, the null symbol counted, the runtime finds a symbol whose name others have too. */
+static gboolean fits_index(const KmObject *stock, const KmAt *at, const char *name, guint64 index)
+{
+	const KmSymbol *symbol = index && index <= stock->symbols->len ? stock->symbols->pdata[index - 1] : NULL;
+	return !index || (symbol && symbol->section == at->section && symbol->value == at->address &&
+			  !strcmp(symbol->name, name));
+}
+
 static KmAt in_module(KmChecker *c, const Words *w, const char *object, const char *section, guint64 address)
 {
 	const KmObject *stock = km_stock(c, object);
@@ -156,7 +164,7 @@ static gboolean read_symbol(KmChecker *c, const Words *by, guint word, Named *na
 	check_words(c, &w, KM_DATA_SYMBOL_WORDS,
 		    1u << KM_DATA_SYMBOL_OBJECT | 1u << KM_DATA_SYMBOL_SECTION | 1u << KM_DATA_SYMBOL_NAME);
 	const char *object = string(c, &w, KM_DATA_SYMBOL_OBJECT), *section = string(c, &w, KM_DATA_SYMBOL_SECTION);
-	guint64 address = number(c, &w, KM_DATA_SYMBOL_ADDRESS);
+	guint64 address = number(c, &w, KM_DATA_SYMBOL_ADDRESS), index = number(c, &w, KM_DATA_SYMBOL_INDEX);
 	*named = (Named){ .object = object ? object : "vmlinux", .name = string(c, &w, KM_DATA_SYMBOL_NAME) };
 	if (!named->name || !*named->name) {
 		km_find_at(c, w.section, w.at, "a struct kmend_symbol without a name");
@@ -167,9 +175,14 @@ static gboolean read_symbol(KmChecker *c, const Words *by, guint word, Named *na
 		if (named->at.kind && !fits_module(km_stock(c, object), &named->at, named->name))
 			km_find_at(c, w.section, w.at, "%s of module %s is not at %s+0x%" G_GINT64_MODIFIER "x",
 				   named->name, object, section, address);
+		if (named->at.kind && !fits_index(km_stock(c, object), &named->at, named->name, index))
+			km_find_at(c, w.section, w.at, "symbol %" G_GUINT64_FORMAT " of module %s is not %s", index,
+				   object, named->name);
 		return named->at.kind != KM_AT_NOWHERE;
 	}
 	named->at = (KmAt){ .kind = KM_AT_VMLINUX, .address = address };
+	if (index)
+		km_find_at(c, w.section, w.at, "the index of a symbol of the kernel");
 	if (section || !fits_kernel(c, named->name, address))
 		km_find_at(c, w.section, w.at, "%s of the kernel is not at 0x%" G_GINT64_MODIFIER "x", named->name,
 			   address);

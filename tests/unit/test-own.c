@@ -24,6 +24,7 @@ static void check_small_structures(void)
 	IS_WORD(kmend_symbol, section, KM_DATA_SYMBOL_SECTION);
 	IS_WORD(kmend_symbol, name, KM_DATA_SYMBOL_NAME);
 	IS_WORD(kmend_symbol, address, KM_DATA_SYMBOL_ADDRESS);
+	IS_WORD(kmend_symbol, index, KM_DATA_SYMBOL_INDEX);
 	HAS_WORDS(kmend_reloc, KM_DATA_RELOC_WORDS);
 	IS_WORD(kmend_reloc, place, KM_DATA_RELOC_PLACE);
 	IS_WORD(kmend_reloc, symbol, KM_DATA_RELOC_SYMBOL);
