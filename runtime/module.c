@@ -44,6 +44,7 @@ void cleanup_module(void)
 	unregister_module_notifier(&kmend_notifier);
 	kmend_patch_exit();
 	kmend_sysfs_exit();
+	kmend_shadow_exit();
 }
 
 /*
@@ -64,6 +65,13 @@ void cleanup_module(void)
 	    ".long " __stringify(KMEND_CRC) "\n"                                  \
 	    ".popsection\n")
 
+#ifndef CONFIG_LIVEPATCH
+KMEND_EXPORT(klp_shadow_alloc);
+KMEND_EXPORT(klp_shadow_free);
+KMEND_EXPORT(klp_shadow_free_all);
+KMEND_EXPORT(klp_shadow_get);
+KMEND_EXPORT(klp_shadow_get_or_alloc);
+#endif
 KMEND_EXPORT(kmend_enable_patch);
 KMEND_EXPORT(kmend_remove_patch);
 

@@ -20,6 +20,14 @@ struct klp_object {
 	const char *name;
 	struct module *mod;
 };
+/* What it has in the place of the kernel's shadow variables. */
+typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);
+typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
+void *klp_shadow_get(void *obj, unsigned long id);
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp, klp_shadow_ctor_t ctor, void *ctor_data);
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size, gfp_t gfp, klp_shadow_ctor_t ctor, void *ctor_data);
+void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
 #endif
 
 /* ---- callbacks ---- */
@@ -78,6 +86,7 @@ static inline struct klp_state *kmend_previous_state(unsigned long id)
 {
 	return klp_get_prev_state(id);
 }
+#endif
 
 /* ---- shadow variables: new members of objects whose layout cannot change ---- */
 
@@ -108,7 +117,6 @@ static inline struct klp_state *kmend_previous_state(unsigned long id)
 		klp_shadow_free_all(id, NULL);                                                 \
 	}                                                                                      \
 	struct __kmend_shadow_##name##_takes_a_semicolon
-#endif
 
 /* ---- what kmend shall not look at ---- */
 

@@ -13,3 +13,12 @@ gboolean km_patchdata_is_of_core(const char *name)
 	static const char *const functions[] = { "klp_enable_patch", "klp_get_state", "klp_get_prev_state", NULL };
 	return g_strv_contains(functions, name);
 }
+
+const char *const *km_patchdata_imports(void)
+{
+	static const char *const functions[] = { KM_PATCHDATA_ENABLE,	    KM_PATCHDATA_REMOVE,
+						 "klp_shadow_alloc",	    "klp_shadow_free",
+						 "klp_shadow_free_all",	    "klp_shadow_get",
+						 "klp_shadow_get_or_alloc", NULL };
+	return functions;
+}

@@ -79,5 +79,8 @@ enum {
  */
 gboolean km_patchdata_is_code(const KmArch *arch, const KmSection *section);
 
+/* Functions that a live patch can call in kmend's own runtime, the kernel's own of that name set before; NULL-ended. */
+const char *const *km_patchdata_imports(void);
+
 /* Is it a function of the kernel's livepatch core that deals with its own live patches? Of others it would read what is not there. */
 gboolean km_patchdata_is_of_core(const char *name);

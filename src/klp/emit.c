@@ -85,7 +85,7 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 				"the patch calls %s() of the kernel's livepatch core, which knows no live "
 				"patch of kmend's own runtime: do without it, or build with --runtime=kernel",
 				symbol->name);
-		if (emit->own && km_own_is_import(symbol->name)) {
+		if (emit->own && km_own_is_import(emit->image, symbol->name)) {
 			symbol->bind = STB_GLOBAL;
 		} else if (ref && ref->kind == KM_REF_KLP) {
 			if (!make_klp_symbol(symbol, ref, error))
@@ -274,7 +274,7 @@ static gboolean add_version(KmSection *versions, const KmObject *object, const K
 {
 	const KmLayout *l = emit->layout;
 	const KmExport *export = km_image_export(emit->image, name);
-	gboolean own = emit->own && km_own_is_import(name);
+	gboolean own = emit->own && km_own_is_import(emit->image, name);
 	if (!own && (!export || !export->has_crc))
 		return km_fail(error, "%s: the kernel has no version for exported symbol %s", object->path, name);
 	if (strlen(name) >= l->version_size - l->version_name)

@@ -23,9 +23,9 @@ typedef struct {
 	GHashTable *symbols; /* char* -> offset of a struct kmend_symbol */
 } Writer;
 
-gboolean km_own_is_import(const char *name)
+gboolean km_own_is_import(const KmImage *image, const char *name)
 {
-	return !strcmp(name, KM_PATCHDATA_ENABLE) || !strcmp(name, KM_PATCHDATA_REMOVE);
+	return g_strv_contains(km_patchdata_imports(), name) && !km_image_export(image, name);
 }
 
 void km_own_adapt_objtool(char **argv)

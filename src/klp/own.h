@@ -17,8 +17,8 @@ typedef struct {
 	GHashTable *refs; /* KmLink.refs */
 } KmOwn;
 
-/* Is it one of the runtime's own functions that a live patch calls? */
-gboolean km_own_is_import(const char *name);
+/* Is it one of the runtime's own functions that a live patch calls, and not one of the kernel's? */
+gboolean km_own_is_import(const KmImage *image, const char *name);
 
 /*
  * Add the description and define the template's patch symbol as it; before objtool. Refused: a kernel without a build-id, by which the runtime

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "image/module.h"
 #include "kernel/where.h"
+#include "klp/own.h"
 
 void km_ref_free(KmRef *ref)
 {
@@ -31,6 +32,17 @@ static KmRef *new_import(const KmExport *export)
 	ref->kind = KM_REF_IMPORT;
 	ref->name = g_strdup(export->name);
 	ref->export = export;
+	return ref;
+}
+
+/* What kmend's own runtime has in the place of the kernel. */
+static KmRef *in_runtime(const KmRefContext *c, const char *name)
+{
+	if (!c->by_address || !km_own_is_import(c->image, name))
+		return NULL;
+	KmRef *ref = g_new0(KmRef, 1);
+	ref->kind = KM_REF_IMPORT;
+	ref->name = g_strdup(name);
 	return ref;
 }
 
@@ -224,6 +236,8 @@ static KmRef *by_global_name(const KmRefContext *c, const char *name, GError **e
 	const KmExport *export = ref || local ? NULL : usable_export(c, name);
 	if (export)
 		return new_import(export);
+	if (!ref && !local)
+		ref = in_runtime(c, name);
 	if (!ref && !local)
 		ref = global_in_vmlinux(c, name);
 	if (!ref && !local)

@@ -123,8 +123,8 @@ static KmAt global_in_stock(const KmObject *module, const char *name)
 /* What a live patch for the own runtime calls in it. */
 static KmAt in_runtime(const KmChecker *c, const char *name)
 {
-	static const char *const functions[] = { KM_PATCHDATA_ENABLE, KM_PATCHDATA_REMOVE };
-	for (gsize i = 0; c->own && i < G_N_ELEMENTS(functions); i++)
+	const char *const *functions = km_patchdata_imports();
+	for (gsize i = 0; c->own && functions[i]; i++)
 		if (!strcmp(name, functions[i]))
 			return (KmAt){ .kind = KM_AT_RUNTIME, .address = i };
 	return (KmAt){ 0 };

@@ -6,7 +6,10 @@
 . "$(dirname "$0")/common.inc"
 enter_scratch qemu-system-aarch64
 
-change fs/proc/meminfo.c 's/show_val_kb\(m, "VmallocChunk: .*/seq_puts(m, "VmallocChunk: patched\\n");/'
+# How often the file was read is in a shadow variable of init_task, which goes with the live patch.
+change fs/proc/meminfo.c 's/show_val_kb\(m, "VmallocChunk: .*/seq_printf(m, "VmallocChunk: patched %lu\\n", ++*reads_get_or_alloc(\&init_task, GFP_KERNEL));/
+	0,/^#include/ s/^#include/#include <kmend\/kmend.h>\n#include <linux\/sched\/task.h>\n&/
+	s/^static int meminfo_proc_show/KMEND_SHADOW(reads, 20260001, struct task_struct, unsigned long);\nstatic void forget(struct klp_object *obj)\n{\n\treads_free_all();\n}\nKMEND_POST_UNPATCH(forget);\n\n&/'
 change drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show\(/,/^}/ s/init_done\(zram\)/& + (zram_major > 0 ? 40 : 80)/'
 patch_of both
 kmend 3 build -k "$KERNEL" --runtime=kernel -o both.ko both.patch
@@ -18,9 +21,9 @@ says "2 function(s) replaced" "checked by itself"
 kmend 0 inspect both.ko
 says "meminfo_proc_show" "initstate_show"
 
-tries --load zram both.ko --run 'grep VmallocChunk /proc/meminfo' --run 'cat /sys/block/zram0/initstate' \
+tries --load zram both.ko --run 'grep VmallocChunk /proc/meminfo; grep VmallocChunk /proc/meminfo' --run 'cat /sys/block/zram0/initstate' \
 	--run 'cat /sys/kernel/livepatch/both/enabled' --run 'grep -c paca /proc/cpuinfo' --run 'cut -c 1-13 /proc/kallsyms | head -n 1' --stress 10
-probe 0 ' 0 kB$' '^VmallocChunk: patched$' ' 0 kB$'
+probe 0 ' 0 kB$' '\AVmallocChunk: patched 1\nVmallocChunk: patched 2$' ' 0 kB$'
 probe 1 '\A0\n' '\A40\n' '\A0\n'
 probe 2 'No such file' '^1$' 'No such file'
 # Return addresses are signed, and the kernel is not where it was linked.
