@@ -14,6 +14,7 @@
 #ifdef CONFIG_LIVEPATCH
 #include <linux/livepatch.h>
 #else
+#include <linux/types.h>
 struct module;
 /* What kmend's own runtime hands to callbacks: the module's name (NULL: the kernel itself) and the module. */
 struct klp_object {

@@ -27,7 +27,7 @@ cat >kmend <<'END'
 here=$(dirname "$0")
 no() { status=$1; shift; echo "kmend build: $*" >&2; exit "$status"; }
 case $1 in
-kernel) echo "{\"source\": \"$SOURCES/$3\"}"; exit ;;
+kernel) echo "{\"source\": \"$SOURCES/$3\", \"arch\": \"x86_64\"}"; exit ;;
 diff) [[ $* = *data.o* ]] && d='{"name":"f","status":"changed","section":".data.f"}'
 	[[ $* = *init.o* ]] && c='{"name":"g","status":"changed","section":".init.text"}'
 	echo "{\"functions\":[$c],\"data\":[$d],\"refused\":[]}"; exit 3 ;;

@@ -30,6 +30,7 @@ static const struct {
 	  "#define __stringify_1(...) #__VA_ARGS__\n#define __stringify(...) __stringify_1(__VA_ARGS__)\n" },
 	{ "linux/static_call.h", "#define static_call(name) name\n" },
 	{ "linux/syscalls.h", "#define SYSCALL_DEFINE1(name, type, arg) long sys_##name(type arg)\n" },
+	{ "linux/types.h", "typedef unsigned long size_t; typedef unsigned gfp_t;\n" },
 };
 
 typedef struct {
