@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "arch/entry.h"
+
 struct KmObject;
 struct KmSection;
 struct KmSymbol;
@@ -223,6 +225,9 @@ typedef struct KmArch {
 
 	/* Sections that the module loader wants to find and fills itself, where the kernel's own modules have them; NULL-ended, or NULL. */
 	const char *const *module_sections;
+
+	/* What functions begin with. */
+	const KmEntryArch *entry;
 
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);

@@ -241,5 +241,6 @@ const KmArch km_arch_arm64 = {
 	.is_annotation = is_annotation,
 	.call_stub = &call_stub,
 	.module_sections = module_sections,
+	.entry = &km_entry_arm64,
 	.local_entry = km_arch_no_local_entry,
 };

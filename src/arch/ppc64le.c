@@ -213,5 +213,6 @@ const KmArch km_arch_ppc64le = {
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
+	.entry = &km_entry_ppc64le,
 	.local_entry = local_entry,
 };

@@ -235,5 +235,6 @@ const KmArch km_arch_s390x = {
 	.symbol_value = symbol_value,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
+	.entry = &km_entry_s390x,
 	.local_entry = km_arch_no_local_entry,
 };

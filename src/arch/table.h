@@ -11,6 +11,12 @@ extern const KmArch km_arch_arm64;
 extern const KmArch km_arch_ppc64le;
 extern const KmArch km_arch_s390x;
 
+/* ARCH-entry.c: KmArch.entry */
+extern const KmEntryArch km_entry_x86_64;
+extern const KmEntryArch km_entry_arm64;
+extern const KmEntryArch km_entry_ppc64le;
+extern const KmEntryArch km_entry_s390x;
+
 /* A row of a relocation table: the name is the one of the psABI. */
 #define KM_RELOC_ROW(number, reloc_name, reloc_kind, bytes, bits)                                                      \
 	{                                                                                                              \

@@ -355,5 +355,6 @@ const KmArch km_arch_x86_64 = {
 	.returns = returns,
 	.mentions = km_arch_x86_64_mentions,
 	.unwinds_entry = unwinds_entry,
+	.entry = &km_entry_x86_64,
 	.local_entry = km_arch_no_local_entry,
 };

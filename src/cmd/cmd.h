@@ -17,6 +17,7 @@ gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_runtime(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_entries(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_verify(int argc, char **argv, int *exit_code, GError **error);
 

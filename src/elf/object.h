@@ -31,11 +31,12 @@ struct KmSection {
 	char *name;
 	guint32 type;		/* SHT_* */
 	guint64 flags;		/* SHF_* */
+	guint64 address;	/* as linked; 0 in a relocatable object */
 	guint64 addralign;
 	guint64 entsize;
 	guint64 size;		/* bytes; equals data->len unless SHT_NOBITS */
 	GByteArray *data;	/* NULL for SHT_NOBITS */
-	GArray *relocs;		/* of KmReloc, ascending by offset; never NULL */
+	GArray *relocs;		/* of KmReloc, ascending by offset; never NULL. Of a linked file only those without symbol: its own addresses */
 	KmSection *link;	/* SHF_LINK_ORDER: the section this one belongs to, else NULL */
 	guint index;		/* position in KmObject.sections */
 	/* Livepatch relocations: set only on objects that klp/ builds and inspect reads. See km_object_write(). */
@@ -63,7 +64,7 @@ struct KmObject {
 	guint16 type;		/* ET_REL, ET_EXEC, ET_DYN */
 	guint32 flags;		/* e_flags */
 	GPtrArray *sections;	/* of KmSection, owned, file order; without symtab, strtab, rela sections */
-	GPtrArray *symbols;	/* of KmSymbol, owned, file order, without the null symbol */
+	GPtrArray *symbols;	/* of KmSymbol, owned, file order, without the null symbol; of a stripped linked file the dynamic ones */
 	KmSymbol *null_symbol;	/* what relocations without symbol point at; not in symbols */
 	GHashTable *cover;	/* private to km_object_symbol_at(): KmSection -> sorted symbols; NULL until asked */
 };

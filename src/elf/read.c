@@ -96,6 +96,7 @@ static gboolean read_section(Reader *r, Elf_Scn *scn, const GElf_Shdr *shdr, KmS
 		return bad(r, error, "impossible alignment", name, index);
 	KmSection *section = km_object_add_section(r->object, name, shdr->sh_type, shdr->sh_flags & ~(guint64)SHF_GROUP,
 						   shdr->sh_addralign);
+	section->address = shdr->sh_addr;
 	section->entsize = shdr->sh_entsize;
 	section->size = shdr->sh_size;
 	if (section->data && shdr->sh_size && shdr->sh_type != SHT_RELA) {
@@ -214,6 +215,8 @@ static gboolean read_symbols(Reader *r, GError **error)
 	Elf_Scn *scn = find_type(r->elf, SHT_SYMTAB_SHNDX, &shdr);
 	r->xindex = scn ? elf_getdata(scn, NULL) : NULL;
 	scn = find_type(r->elf, SHT_SYMTAB, &shdr);
+	if (!scn && r->object->type != ET_REL)
+		scn = find_type(r->elf, SHT_DYNSYM, &shdr);
 	return !scn || read_symtab(r, scn, &shdr, error);
 }
 
@@ -254,11 +257,52 @@ static gboolean read_relocs(Reader *r, Elf_Scn *scn, const GElf_Shdr *shdr, GErr
 	return TRUE;
 }
 
+static KmSection *section_of_address(const Reader *r, guint64 address)
+{
+	for (guint i = 0; i < r->by_index->len; i++) {
+		KmSection *section = r->by_index->pdata[i];
+		if (section && section->flags & SHF_ALLOC && address - section->address < section->size)
+			return section;
+	}
+	return NULL;
+}
+
+/* The linked file's own addresses in it, which whoever loads it moves with it: the file may hold zeros there. */
+static gboolean read_own_addresses(Reader *r, Elf_Scn *scn, const GElf_Shdr *shdr, GError **error)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	KmSection *section = NULL;
+	gsize count = data && shdr->sh_entsize ? shdr->sh_size / shdr->sh_entsize : 0;
+	for (gsize i = 0; i < count; i++) {
+		GElf_Rela rela;
+		if (i > G_MAXINT32 || !gelf_getrela(data, (int)i, &rela))
+			return bad(r, error, "unreadable relocation", "of a linked file", i);
+		if (!section || rela.r_offset - section->address >= section->size)
+			section = section_of_address(r, rela.r_offset);
+		if (section && !GELF_R_SYM(rela.r_info) && section->size - (rela.r_offset - section->address) >= 8)
+			km_section_add_reloc(section, rela.r_offset - section->address, (guint32)GELF_R_TYPE(rela.r_info),
+					     r->object->null_symbol, rela.r_addend);
+	}
+	return TRUE;
+}
+
+static gboolean read_linked_relocs(Reader *r, GError **error)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(r->elf, scn));) {
+		GElf_Shdr shdr;
+		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_RELA && shdr.sh_flags & SHF_ALLOC &&
+		    !read_own_addresses(r, scn, &shdr, error))
+			return FALSE;
+	}
+	for (guint i = 0; i < r->object->sections->len; i++)
+		km_section_sort_relocs(r->object->sections->pdata[i]);
+	return TRUE;
+}
+
 static gboolean read_all_relocs(Reader *r, GError **error)
 {
-	/* In a linked file they are addresses, not offsets, and nobody here asks for them. */
 	if (r->object->type != ET_REL)
-		return TRUE;
+		return read_linked_relocs(r, error);
 	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(r->elf, scn));) {
 		GElf_Shdr shdr;
 		if (!gelf_getshdr(scn, &shdr))

@@ -126,8 +126,10 @@ void km_entries_read(KmImage *image)
 		image->entries = read_entries(image, start, stop);
 	else if (image->flat)
 		image->entries = find_entries(image);
-	if (image->entries)
+	if (image->entries) {
+		image->records = g_array_copy(image->entries);
 		skip_pads(image, image->entries);
+	}
 	image->entries_done = TRUE;
 }
 
@@ -139,6 +141,11 @@ static const GArray *entries_of(const KmImage *image)
 		km_entries_read(self);
 	g_mutex_unlock(&self->lock);
 	return self->entries;
+}
+
+const GArray *km_image_records(const KmImage *image)
+{
+	return entries_of(image) ? image->records : NULL;
 }
 
 int km_image_has_entry(const KmImage *image, guint64 start, guint64 end)

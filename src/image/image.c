@@ -277,6 +277,7 @@ void km_image_free(KmImage *image)
 	g_clear_pointer(&image->export_by_name, g_hash_table_unref);
 	g_clear_pointer(&image->exports, g_array_unref);
 	g_clear_pointer(&image->entries, g_array_unref);
+	g_clear_pointer(&image->records, g_array_unref);
 	g_array_unref(image->ranges);
 	g_array_unref(image->pointers);
 	g_ptr_array_unref(image->strings);

@@ -33,6 +33,8 @@ gboolean km_image_unpack(const char *path, const char *out, GError **error);
 
 /* Open a shipped or bare image. Refuses a truncated or foreign file with what was missing. */
 KmImage *km_image_open(const char *path, GError **error);
+/* The same in memory. path is for messages. */
+KmImage *km_image_new(GBytes *bytes, const char *path, GError **error);
 void km_image_free(KmImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmImage, km_image_free)
 
@@ -77,3 +79,10 @@ const guint8 *km_image_btf(const KmImage *image, gsize *size);
  * within [start, end)? Returns -1 when the image cannot tell, 0 no, 1 yes. end must be the function's own end: overridden
  * weak functions, which have records but no names, may lie between it and the next symbol. */
 int km_image_has_entry(const KmImage *image, guint64 start, guint64 end);
+
+/* What the records of patchable entries hold, link-time addresses in ascending order: where the room before the label begins, if there is any. NULL: as above. */
+const GArray *km_image_records(const KmImage *image); /* of guint64 */
+
+/* Bounds of a table: the section of that name (unless NULL), else symbols start and stop. FALSE when neither is there. */
+gboolean km_image_table(const KmImage *image, const char *section, const char *start_symbol, const char *stop_symbol,
+			guint64 *start, guint64 *stop);

@@ -49,6 +49,7 @@ struct KmImage {
 	GArray *exports; /* of KmExport */
 	GHashTable *export_by_name;
 	GArray *entries; /* of guint64, ascending; NULL when the image cannot tell */
+	GArray *records; /* likewise, as they stand there */
 	gboolean entries_done;
 };
 
@@ -58,12 +59,6 @@ guint64 km_image_get_u64(const KmImage *image, const guint8 *p);
 void km_image_sort_pointers(KmImage *image);
 /* The first symbol of that name without building the index; NULL when there is none. */
 const KmKsym *km_image_find(const KmImage *image, const char *name);
-/* Bounds of a table: the section of that name, else symbols start and stop. FALSE when neither is there. */
-gboolean km_image_table(const KmImage *image, const char *section, const char *start_symbol, const char *stop_symbol,
-			guint64 *start, guint64 *stop);
-
-/* Open an image in memory, shipped or bare. path is for messages. */
-KmImage *km_image_new(GBytes *bytes, const char *path, GError **error);
 
 /* kallsyms.c. Finds the tables in the ranges; sets the address of a flat image, which only they tell. */
 gboolean km_kallsyms_read(KmImage *image, GError **error);

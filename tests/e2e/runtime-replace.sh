@@ -65,7 +65,7 @@ probe 4 '\A\Z' '\AInvalid argument\nInvalid argument\nold does not have state 7 
 
 build first --runtime=own --no-replace
 build second --runtime=own --no-replace
-tries first.ko second.ko "${run[@]}" --stress 30
+tries first.ko second.ko "${run[@]}" --stress 10
 probe 0 '\AVmallocChunk' '\AVmallocSecond' '\AVmallocChunk'
 probe 1 '\A[0-9./ ]*\n\Z' '^first' '\A[0-9./ ]*\n\Z'
 probe 2 '\A0' '\A2\nmeminfo_proc_show,1\n\Z' '\A0'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: kernel
 # timeout: 1800
-# Load/remove cycles while the patched function runs in several processes. (build-stress.sh does a hundred.)
+# Load/remove cycles while the patched function runs in several processes. (build-stress.sh does more.)
 . "$(dirname "$0")/try-lib"
 enter_scratch qemu-system-x86_64 busybox
 livepatch lp_good "good"

@@ -18,7 +18,7 @@ floor()
 	cmd) echo 6 ;;
 	klp | vm | abi | live | report) echo 5 ;;
 	verify) echo 4 ;;
-	kernel | match | diff | types | listing) echo 3 ;;
+	kernel | match | diff | types | entries | listing) echo 3 ;;
 	image) echo 2 ;;
 	elf) echo 1 ;;
 	arch | base) echo 0 ;;

@@ -41,7 +41,7 @@ try
 try --help
 try --version
 try nonsense
-for command in kernel build try diff inspect; do
+for command in kernel build try diff entries inspect; do
 	try $command
 	try $command --help
 	try $command --nonsense
@@ -59,3 +59,5 @@ try kernel remove missing
 try diff "$kmend" "$kmend"
 try inspect "$kmend"
 try inspect --json "$kmend"
+try entries --list "$kmend"
+try entries --json "$kmend"

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Entries of arm64: NOPs (-fpatchable-function-entry), or what -pg leaves: a call of _mcount behind the frame's set-up, or, with compilers that were taught so,
+ * mov x9, x30; bl _mcount at the label.
+ */
+#include "arch/entry.h"
+#include "arch/table.h"
+
+#define NOP 0xd503201f
+#define MOV_X9_X30 0xaa1e03e9
+#define PACIASP 0xd503233f
+#define PACIBSP 0xd503237f
+#define PROLOGUE 64
+
+static guint32 word(const KmEntryCode *c, guint at)
+{
+	return at + 4 <= c->size ? km_arch_le32(c->bytes + at) : 0;
+}
+
+static guint nop(const guint8 *bytes, gsize room)
+{
+	return room >= 4 && km_arch_le32(bytes) == NOP ? 4 : 0;
+}
+
+/* Arm ARM, "BTI": hint instructions 32, 34, 36 and 38. Signing the return address (paciasp) is one too, but not before the pad. */
+static gboolean is_bti(guint32 insn)
+{
+	return (insn & 0xffffff3f) == 0xd503241f;
+}
+
+static gboolean hook_call(const KmEntryCode *c, guint at)
+{
+	guint32 insn = word(c, at);
+	return (insn & 0xfc000000) == 0x94000000 && c->is_hook(c->data, at, at + km_arch_sign_extend(insn, 26) * 4);
+}
+
+static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
+{
+	guint at = is_bti(word(c, 0)) || word(c, 0) == PACIASP || word(c, 0) == PACIBSP ? 4 : 0;
+	shape->landing = at;
+	shape->site = at;
+	if (word(c, at) == MOV_X9_X30 && hook_call(c, at + 4)) {
+		shape->kind = KM_ENTRY_PAIR;
+		shape->size = 8;
+		return;
+	}
+	if ((shape->size = km_entry_run(&km_entry_arm64, c->bytes + at, c->size - at))) {
+		shape->kind = KM_ENTRY_NOPS;
+		return;
+	}
+	for (; at < MIN(c->size, PROLOGUE); at += 4) {
+		if (!hook_call(c, at))
+			continue;
+		*shape = (KmEntryShape){ KM_ENTRY_CALL, shape->landing, at, 4, TRUE, FALSE };
+		return;
+	}
+}
+
+static guint type_word(const guint8 *end, gsize room, guint32 *type)
+{
+	if (room < 4)
+		return 0;
+	*type = km_arch_le32(end - 4);
+	return 4;
+}
+
+const KmEntryArch km_entry_arm64 = {
+	.unit = 4,
+	.need = 8,
+	.branch = 4,
+	.read = read_entry,
+	.nop = nop,
+	.type_word = type_word,
+};
