@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
-#include "klp/template.h"
+#include "klp/recheck.h"
 #include "mutations.h"
 
 static void die(const char *what, GError *error)
@@ -17,11 +17,24 @@ static void die(const char *what, GError *error)
 	exit(1);
 }
 
-static void compile(KmVerifyInput *input, const char *const *patches, const char *dir)
+/* As a build does it: the kernel's own type information need not know the livepatch core. */
+static void read_layout(KmVerifyInput *input, const KmModuleTools *tools, KmVerifyLayout *layout)
+{
+	GError *error = NULL;
+	KmLayout found;
+	g_autoptr(KmObject) template_object = km_object_read(tools->template_object, &error);
+	if (!template_object || !km_template_layout(template_object, &found, &error))
+		die("template", error);
+	km_recheck_layout(&found, layout);
+	input->layout = layout;
+}
+
+static void compile(KmVerifyInput *input, KmVerifyLayout *layout, const char *const *patches, const char *dir)
 {
 	GError *error = NULL;
 	KmProgress *progress = km_progress_new(TRUE);
-	g_autofree char *overlay_dir = g_build_filename(dir, "overlay", NULL), *objects = g_build_filename(dir, "objects", NULL);
+	g_autofree char *overlay_dir = g_build_filename(dir, "overlay", NULL),
+			*objects = g_build_filename(dir, "objects", NULL);
 	km_make_dirs(overlay_dir, NULL);
 	km_make_dirs(objects, NULL);
 	KmOverlay *overlay = km_overlay_new(input->kernel->source, overlay_dir, patches, &error);
@@ -29,6 +42,7 @@ static void compile(KmVerifyInput *input, const char *const *patches, const char
 	KmModuleTools *tools = units ? km_module_tools(input->kernel, km_template_source(FALSE), &error) : NULL;
 	if (!tools || !km_units_compile(input->kernel, overlay, units, objects, 0, progress, &error))
 		die("units", error);
+	read_layout(input, tools, layout);
 	input->units = km_verify_units_new(input->kernel, input->image, units, tools, NULL, &error);
 	if (!input->units)
 		die("units", error);
@@ -59,7 +73,8 @@ int main(int argc, char **argv)
 	GBytes *bytes = km_read_file(argv[2], &error);
 	if (!input.image || !bytes)
 		die("input", error);
-	compile(&input, (const char *const *)argv + 4, temp->path);
+	KmVerifyLayout layout;
+	compile(&input, &layout, (const char *const *)argv + 4, temp->path);
 	GArray *classes = mutations_run(&input, bytes, argv[2], (guint)MAX(atoi(argv[3]), 1), "");
 	guint escaped = report(classes);
 	km_tempdir_free(temp);

@@ -105,8 +105,8 @@ static void mutate_reloc(Bench *b, guint s, guint i)
 		KmReloc *r = reloc_at(object, s, i);
 		r->addend += shifts[k];
 		judge(b, "relocation: addend", object,
-		      g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x %+" G_GINT64_FORMAT, section_at(object, s)->name, r->offset,
-				      shifts[k]));
+		      g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x %+" G_GINT64_FORMAT, section_at(object, s)->name,
+				      r->offset, shifts[k]));
 	}
 	KmObject *object = fresh(b);
 	KmReloc *r = reloc_at(object, s, i);
@@ -159,13 +159,16 @@ static void mutate_klp_symbol(Bench *b, const KmSymbol *symbol)
 	const char *comma = strrchr(symbol->name, ',');
 	g_autofree char *stem = g_strndup(symbol->name, (gsize)(comma - symbol->name));
 	guint64 sympos = g_ascii_strtoull(comma + 1, NULL, 10);
-	rename_symbol(b, "livepatch symbol: position", symbol->index, g_strdup_printf("%s,%" G_GUINT64_FORMAT, stem, sympos + 1));
+	rename_symbol(b, "livepatch symbol: position", symbol->index,
+		      g_strdup_printf("%s,%" G_GUINT64_FORMAT, stem, sympos + 1));
 	if (sympos > 1)
-		rename_symbol(b, "livepatch symbol: position", symbol->index, g_strdup_printf("%s,%" G_GUINT64_FORMAT, stem, sympos - 1));
+		rename_symbol(b, "livepatch symbol: position", symbol->index,
+			      g_strdup_printf("%s,%" G_GUINT64_FORMAT, stem, sympos - 1));
 	for (gsize k = n / 3; k < n / 3 + 3; k++)
 		rename_symbol(b, "livepatch symbol: another name", symbol->index,
 			      g_strdup_printf(".klp.sym.vmlinux.%s,1", symbols[k].name));
-	rename_symbol(b, "livepatch symbol: object", symbol->index, g_strconcat(".klp.sym.loop.", strchr(symbol->name + 9, '.') + 1, NULL));
+	rename_symbol(b, "livepatch symbol: object", symbol->index,
+		      g_strconcat(".klp.sym.loop.", strchr(symbol->name + 9, '.') + 1, NULL));
 }
 
 static void mutate_symbols(Bench *b, const KmObject *model)
@@ -175,7 +178,8 @@ static void mutate_symbols(Bench *b, const KmObject *model)
 		if (symbol->shndx == KM_SHN_LIVEPATCH && !symbol->section)
 			mutate_klp_symbol(b, symbol);
 		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
-			rename_symbol(b, "import: another name", i, g_strdup(strcmp(symbol->name, "_printk") ? "_printk" : "kfree"));
+			rename_symbol(b, "import: another name", i,
+				      g_strdup(strcmp(symbol->name, "_printk") ? "_printk" : "kfree"));
 	}
 }
 
@@ -211,9 +215,13 @@ static void mutate_bytes(Bench *b, const KmObject *model)
 	guint64 count = 0;
 	for (guint s = 0; s < model->sections->len; s++) {
 		const KmSection *section = section_at(model, s);
-		const char *class = section->flags & SHF_EXECINSTR ? "byte: code" : is_in(section->name, loaders) ? "byte: modinfo, versions, struct module" :
-				    km_special_find(section->name) ? "byte: tables" : "byte: data and strings";
-		for (guint64 i = 0; section->data && !section->klp_object && (section->flags & SHF_ALLOC) && i < section->data->len; i++)
+		const char *class = section->flags & SHF_EXECINSTR   ? "byte: code"
+				    : is_in(section->name, loaders)  ? "byte: modinfo, versions, struct module"
+				    : km_special_find(section->name) ? "byte: tables"
+								     : "byte: data and strings";
+		for (guint64 i = 0;
+		     section->data && !section->klp_object && (section->flags & SHF_ALLOC) && i < section->data->len;
+		     i++)
 			if (count++ % b->stride == 0 && !is_version(section, i))
 				flip(b, class, s, i, (guint8)(1u << (count / b->stride % 8)));
 	}
@@ -226,9 +234,11 @@ static guint row_size(const KmSection *section)
 	static const struct {
 		const char *name;
 		guint size;
-	} rows[] = { { ".orc_unwind_ip", 4 }, { "__jump_table", 16 }, { ".static_call_sites", 8 }, { "__bug_table", 12 }, { "__ex_table", 12 },
-		     { ".smp_locks", 4 }, { ".return_sites", 4 }, { ".retpoline_sites", 4 }, { ".call_sites", 4 }, { ".ibt_endbr_seal", 4 },
-		     { "__mcount_loc", 8 }, { "__patchable_function_entries", 8 }, { ".parainstructions", 16 } };
+	} rows[] = { { ".orc_unwind_ip", 4 },	 { "__jump_table", 16 },    { ".static_call_sites", 8 },
+		     { "__bug_table", 12 },	 { "__ex_table", 12 },	    { ".smp_locks", 4 },
+		     { ".return_sites", 4 },	 { ".retpoline_sites", 4 }, { ".call_sites", 4 },
+		     { ".ibt_endbr_seal", 4 },	 { "__mcount_loc", 8 },	    { "__patchable_function_entries", 8 },
+		     { ".parainstructions", 16 } };
 	const KmSpecial *special = km_special_find(section->name);
 	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
 		if (!strcmp(rows[i].name, section->name))
@@ -327,16 +337,25 @@ static void mutate_tables(Bench *b, const KmObject *model)
 
 /* ---- pieces and structures ---- */
 
+/* The loader only wants it to be there, and makes it anew. */
+static gboolean is_the_loaders(const KmObject *model, const KmSection *section)
+{
+	const char *const *names = model->arch->module_sections;
+	return names && is_in(section->name, names);
+}
+
 /* A cold part, function or datum that is not there: its bytes are gone, its relocations too. */
 static void mutate_pieces(Bench *b, const KmObject *model)
 {
 	for (guint s = 0; s < model->sections->len; s++) {
 		const KmSection *section = section_at(model, s);
-		if (section->klp_object || !(section->flags & SHF_ALLOC) || !section->size || km_special_find(section->name) || !section->data)
+		if (section->klp_object || !(section->flags & SHF_ALLOC) || !section->size ||
+		    km_special_find(section->name) || !section->data || is_the_loaders(model, section))
 			continue;
 		KmObject *object = fresh(b);
 		cut(object, section->name, 0, section->size);
-		judge(b, strstr(section->name, ".text.unlikely") ? "cold part: emptied" : "section: emptied", object, g_strdup(section->name));
+		judge(b, strstr(section->name, ".text.unlikely") ? "cold part: emptied" : "section: emptied", object,
+		      g_strdup(section->name));
 		static const guint64 bits[] = { SHF_ALLOC, SHF_EXECINSTR };
 		for (gsize k = 0; k < G_N_ELEMENTS(bits); k++) {
 			object = fresh(b);

@@ -9,7 +9,7 @@
 #include "klp/own.h"
 #include "klp/trees.h"
 
-static void copy_layout(const KmLayout *from, KmVerifyLayout *to)
+void km_recheck_layout(const KmLayout *from, KmVerifyLayout *to)
 {
 	*to = (KmVerifyLayout){
 		.module_size = from->module_size,
@@ -37,7 +37,7 @@ gboolean km_recheck_built(KmKernel *kernel, const KmImage *image, const char *pa
 			  GError **error)
 {
 	KmVerifyLayout given;
-	copy_layout(layout, &given);
+	km_recheck_layout(layout, &given);
 	g_autoptr(KmVerifyUnits) again = km_verify_units_new(kernel, image, units, tools, tables, error);
 	KmVerifyInput input = { .kernel = kernel, .image = image, .units = again, .layout = &given };
 	g_autoptr(KmObject) module = again ? km_object_read(path, error) : NULL;
@@ -119,7 +119,7 @@ static gboolean read_template(Again *a, KmKernel *kernel, gboolean own, GError *
 	g_autoptr(KmObject) template_object = a->tools ? km_object_read(a->tools->template_object, error) : NULL;
 	if (!template_object || !km_template_layout(template_object, &a->layout, error))
 		return FALSE;
-	copy_layout(&a->layout, &a->given);
+	km_recheck_layout(&a->layout, &a->given);
 	return TRUE;
 }
 

@@ -7,6 +7,9 @@
 #include "klp/template.h"
 #include "verify/verify.h"
 
+/* The layout that the module template has, as the check takes it. */
+void km_recheck_layout(const KmLayout *from, KmVerifyLayout *to);
+
 /*
  * Check the module at path. options: what the build was given. Its patches' units are compiled again and compared; without patches the
  * module is checked by itself. Of the rest only jobs, tables, scripts and out-of-tree sources and modules count. The result may hold
