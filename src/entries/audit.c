@@ -142,21 +142,45 @@ static void read_entries(KmAudit *audit)
 	for (guint i = 0; i < view->functions->len; i++) {
 		KmEntry e = { .function = &g_array_index(view->functions, KmCodeFunction, i) };
 		const KmCodeFunction *f = e.function;
-		if (end <= f->address)
+		e.alias = i && f[-1].address == f->address;
+		if (end <= f->address && !e.alias)
 			floor = end;
-		end = MAX(end, f->address + (view->image ? 1 : f->size));
+		end = MAX(end, f->address + (view->image ? 0 : f->size));
 		read_shape(view, f, &e.shape);
 		e.before = room_before(view, f, MIN(floor, f->address));
 		read_type(view, &e);
 		e.record = find_record(view, &e);
-		forget_chance(view, &e);
-		e.verdict = judge(view, &e);
-		e.alias = i && f[-1].address == f->address;
-		if (!e.alias)
-			audit->verdicts[e.verdict]++;
-		if (!e.alias && e.verdict == KM_PATCHABLE)
-			audit->forms[e.shape.kind]++;
 		g_array_append_val(audit->entries, e);
+	}
+}
+
+/*
+ * A record of the room before a label is not of what else begins there: a symbol that marks where a section starts (_stext) stands before the room of its
+ * first function.
+ */
+static void settle_records(KmAudit *audit)
+{
+	g_autoptr(GHashTable) rooms = g_hash_table_new(NULL, NULL);
+	for (guint i = 0; i < audit->entries->len; i++) {
+		const KmEntry *e = &g_array_index(audit->entries, KmEntry, i);
+		if (e->before && e->record && e->record->address == e->function->address - e->before)
+			g_hash_table_add(rooms, (gpointer)e->record);
+	}
+	for (guint i = 0; i < audit->entries->len; i++) {
+		KmEntry *e = &g_array_index(audit->entries, KmEntry, i);
+		if (e->record && g_hash_table_contains(rooms, e->record) && e->record->address >= e->function->address)
+			e->record = NULL;
+	}
+}
+
+static void judge_all(KmAudit *audit)
+{
+	for (guint i = 0; i < audit->entries->len; i++) {
+		KmEntry *e = &g_array_index(audit->entries, KmEntry, i);
+		forget_chance(audit->view, e);
+		e->verdict = judge(audit->view, e);
+		audit->verdicts[e->verdict] += !e->alias;
+		audit->forms[e->shape.kind] += !e->alias && e->verdict == KM_PATCHABLE;
 	}
 }
 
@@ -298,6 +322,8 @@ KmAudit *km_audit(const KmCode *view)
 	audit->entries = g_array_sized_new(FALSE, FALSE, sizeof(KmEntry), view->functions->len);
 	audit->findings = g_ptr_array_new_with_free_func(finding_free);
 	read_entries(audit);
+	settle_records(audit);
+	judge_all(audit);
 	guint usual = usual_form(audit);
 	for (guint i = 0; i < audit->entries->len; i++) {
 		const KmEntry *e = &g_array_index(audit->entries, KmEntry, i);
