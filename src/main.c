@@ -15,6 +15,7 @@ static const KmCommand commands[] = {
 	{ "runtime", "make the module that puts in live patches where the kernel has no livepatch core", km_cmd_runtime },
 	{ "diff", "tell what differs between two objects, and why; extract it", km_cmd_diff },
 	{ "entries", "tell which functions of an object, module, program or kernel can be live patched", km_cmd_entries },
+	{ "asm", "put entries into the listings of a compiler that cannot", km_cmd_asm },
 	{ "inspect", "tell what a live patch, module, object or kernel image contains", km_cmd_inspect },
 	{ "verify", "check a finished live patch against the kernel it is for", km_cmd_verify },
 	{ NULL, NULL, NULL },

@@ -64,10 +64,27 @@ static guint type_word(const guint8 *end, gsize room, guint32 *type)
 	return 4;
 }
 
+static const char *const landing_pads[] = { "hint 34", "bti c", "bti jc", "bti j", "hint 38", "hint 36", NULL };
+static const char *const signing[] = { "hint 25", "hint 27", "paciasp", "pacibsp", NULL };
+static const char *const calling[] = { "bl", "b", NULL };
+static const KmEntryText text = {
+	.nop = "nop",
+	.save = "mov\tx9, x30",
+	.hook = "bl\t_mcount",
+	.landing = landing_pads,
+	.signs = signing,
+	.lands = "hint\t34",
+	.property = 0xc0000000, /* GNU_PROPERTY_AARCH64_FEATURE_1_AND, bit 0: BTI */
+	.calls = calling,
+	.comments = "",
+	.pad_at_label = TRUE,
+};
+
 const KmEntryArch km_entry_arm64 = {
 	.unit = 4,
 	.need = 8,
 	.branch = 4,
+	.text = &text,
 	.read = read_entry,
 	.nop = nop,
 	.type_word = type_word,

@@ -33,12 +33,30 @@ typedef struct {
 	gpointer data;
 } KmEntryCode;
 
+/* The same as text for the assembler. */
+typedef struct {
+	const char *nop; /* a NOP of one unit */
+	const char *save; /* what comes before the hook's call and saves the return address; NULL: nothing */
+	const char *hook; /* the call of the hook */
+	const char *hook_nops; /* in place of the call; NULL: no compiler does that */
+	const char *const *landing; /* landing pads, "mnemonic operands"; NULL-ended, or NULL */
+	/* What signs the return address, and is a landing pad too, unless it moves behind the room; what lands then; the property by which a listing wants that. */
+	const char *const *signs;
+	const char *lands;
+	guint32 property;
+	const char *const
+		*calls; /* instructions whose operand is a function that is called, not one whose address is taken */
+	const char *comments; /* characters that begin a comment, beside "//" */
+	gboolean pad_at_label; /* gcc puts NOPs right behind the label, not behind what begins the unwind information */
+} KmEntryText;
+
 /* How an architecture does it. */
 typedef struct {
 	guint unit; /* the N and M of -fpatchable-function-entry=N,M count NOPs of so many bytes */
 	guint need; /* so many bytes at the function's label have to be there for redirection */
 	guint branch; /* or so many there that branch back, with need of them before the label; 0: no such scheme */
 	gboolean toc; /* functions set up a register for their data, some of them */
+	const KmEntryText *text;
 	/* The entry of a function. */
 	void (*read)(const KmEntryCode *code, KmEntryShape *shape);
 	/* Length of the NOP (of those that compilers put into pads, or that tracers write) that bytes begin with; 0: it is none. */

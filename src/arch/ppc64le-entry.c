@@ -74,10 +74,19 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 	}
 }
 
+static const KmEntryText text = {
+	.nop = "nop",
+	.save = "mflr 0",
+	.hook = "bl _mcount",
+	.comments = "#",
+	.pad_at_label = TRUE,
+};
+
 const KmEntryArch km_entry_ppc64le = {
 	.unit = 4,
 	.need = 8,
 	.toc = TRUE,
+	.text = &text,
 	.read = read_entry,
 	.nop = nop,
 };

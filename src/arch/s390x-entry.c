@@ -55,9 +55,18 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 	}
 }
 
+static const KmEntryText text = {
+	.nop = "nopr\t%r0",
+	.hook = "brasl\t0,__fentry__@PLT",
+	.hook_nops = "brcl\t0,0",
+	.comments = "#",
+	.pad_at_label = TRUE,
+};
+
 const KmEntryArch km_entry_s390x = {
 	.unit = 2,
 	.need = CALL_SIZE,
+	.text = &text,
 	.read = read_entry,
 	.nop = nop,
 };

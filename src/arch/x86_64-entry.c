@@ -77,10 +77,20 @@ static guint type_word(const guint8 *end, gsize room, guint32 *type)
 	return 5;
 }
 
+static const char *const landing_pads[] = { "endbr64", NULL };
+static const KmEntryText text = {
+	.nop = "nop",
+	.hook = "call\t__fentry__",
+	.hook_nops = ".byte\t0x0f, 0x1f, 0x44, 0x00, 0x00",
+	.landing = landing_pads,
+	.comments = "#",
+};
+
 const KmEntryArch km_entry_x86_64 = {
 	.unit = 1,
 	.need = CALL_SIZE,
 	.branch = 2,
+	.text = &text,
 	.read = read_entry,
 	.nop = nop,
 	.type_word = type_word,

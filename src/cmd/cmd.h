@@ -16,6 +16,7 @@ gboolean km_cmd_kernel(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_build(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_runtime(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_try(int argc, char **argv, int *exit_code, GError **error);
+gboolean km_cmd_asm(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_diff(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_entries(int argc, char **argv, int *exit_code, GError **error);
 gboolean km_cmd_inspect(int argc, char **argv, int *exit_code, GError **error);

@@ -43,9 +43,14 @@ static guint lower_record(const KmCode *view, guint64 address)
 	return low;
 }
 
+static gboolean calls_hook(const KmEntry *e)
+{
+	return e->shape.kind == KM_ENTRY_CALL || e->shape.kind == KM_ENTRY_PAIR;
+}
+
 /*
- * A record is of what is rewritten, of the landing pad before it, or of the room before the label. Where calls of the hook are recorded, a record of the
- * room alone makes no function known.
+ * A record is of what is rewritten, of the landing pad before it, or of the room before the label. Calls of the hook are known by __mcount_loc only; where
+ * that is, a record of the room alone (CONFIG_CALL_PADDING) makes no function known.
  */
 static const KmCodeRecord *find_record(const KmCode *view, const KmEntry *e)
 {
@@ -55,7 +60,7 @@ static const KmCodeRecord *find_record(const KmCode *view, const KmEntry *e)
 		const KmCodeRecord *r = &g_array_index(view->records, KmCodeRecord, i);
 		if (r->address >= site + MAX(e->shape.size, 1))
 			break;
-		if (view->calls_recorded && !r->call)
+		if ((view->calls_recorded || calls_hook(e)) && !r->call)
 			continue;
 		if (r->address >= site || r->address <= start + e->shape.landing ||
 		    r->address == start + e->function->local)

@@ -41,7 +41,7 @@ try
 try --help
 try --version
 try nonsense
-for command in kernel build try diff entries inspect; do
+for command in kernel build try diff entries asm inspect; do
 	try $command
 	try $command --help
 	try $command --nonsense
@@ -61,3 +61,9 @@ try inspect "$kmend"
 try inspect --json "$kmend"
 try entries --list "$kmend"
 try entries --json "$kmend"
+printf '\t.type f, @function\nf:\n\tbl g\n\tret\n\t.size f, .-f\n' >"$dir/f.s"
+for arch in x86_64 arm64 ppc64le s390x; do
+	try asm --arch $arch --pad 5,2 "$dir/f.s"
+	try asm --arch $arch --hook --call-nops "$dir/f.s"
+	try asm --arch $arch --pad 2 "$dir/noise"
+done

@@ -167,6 +167,18 @@ static void test_x86_64_padding(void)
 	g_assert_cmpuint(a.audit->faults[KM_FINDING_NO_ENTRY], ==, 0);
 }
 
+/* The same where no call is recorded at all. */
+static void test_x86_64_unrecorded(void)
+{
+	const Function functions[] = {
+		F("called", "90909090909090909090909090909090 e800000000 c3", 16, 1, -16,
+		  .table = "__patchable_function_entries"),
+		END,
+	};
+	g_auto(Audited) a = audit_all("x86_64", functions);
+	check(&a, "called", KM_ENTRY_CALL, 0, 5, 16, KM_NO_RECORD);
+}
+
 static void test_arm64(void)
 {
 	const Function functions[] = {
@@ -301,6 +313,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/entries/x86_64", test_x86_64);
 	g_test_add_func("/entries/x86_64-padding", test_x86_64_padding);
+	g_test_add_func("/entries/x86_64-unrecorded", test_x86_64_unrecorded);
 	g_test_add_func("/entries/arm64", test_arm64);
 	g_test_add_func("/entries/ppc64le", test_ppc64le);
 	g_test_add_func("/entries/ppc64le-leaf-only", test_ppc64le_leaf_only);
