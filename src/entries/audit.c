@@ -130,12 +130,14 @@ static gboolean is_jump_label(const KmCode *view, guint64 address)
 	return FALSE;
 }
 
-/* NOPs that nothing records may be the function's own: a branch that is off, or a loop that is aligned. */
+/* NOPs that nothing records may be the function's own: a branch that is off, or a loop that is aligned. In a linked file nothing tells. */
 static void forget_chance(const KmCode *view, KmEntry *e)
 {
-	if (e->shape.kind != KM_ENTRY_NOPS || e->record)
+	gboolean nops = e->shape.kind == KM_ENTRY_NOPS || e->shape.kind == KM_ENTRY_STUB;
+	gboolean linked = view->image || view->object->type != ET_REL;
+	if (!nops || e->record)
 		return;
-	if ((view->image && view->records->len) || e->shape.size < view->arch->entry->need ||
+	if ((linked && view->records->len) || e->shape.size < view->arch->entry->need ||
 	    is_jump_label(view, e->function->address + e->shape.site))
 		e->shape = (KmEntryShape){ .landing = e->shape.landing };
 }
@@ -276,13 +278,17 @@ static void check_entry(KmAudit *audit, const KmEntry *e, guint usual)
 	check_form(audit, e, usual);
 }
 
-/* Does code that could be redirected stand at address, though no symbol does? */
+/* Does an entry stand at address, though no symbol does? The record can be of its second or third instruction. */
 static gboolean is_entry(const KmCode *view, guint64 address)
 {
-	const KmCodeFunction f = { .address = address, .size = 64 };
-	KmEntryShape shape;
-	read_shape(view, &f, &shape);
-	return shape.kind != KM_ENTRY_NONE && !shape.late;
+	for (guint back = 0; back <= 8; back += 4) {
+		const KmCodeFunction f = { .address = address - back, .size = 64 };
+		KmEntryShape shape;
+		read_shape(view, &f, &shape);
+		if (shape.kind != KM_ENTRY_NONE && !shape.late && shape.site <= back && back < shape.site + shape.size)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 /* Records that are of an entry, or of the room before a label. */

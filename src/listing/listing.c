@@ -23,9 +23,11 @@ static const char *end_of_statement(const char *text, const char *comments)
 {
 	gboolean quoted = FALSE;
 	for (const char *p = text; *p; p++) {
-		if (*p == '"' && (p == text || p[-1] != '\\'))
+		if (quoted && p[0] == '\\' && p[1])
+			p++;
+		else if (*p == '"')
 			quoted = !quoted;
-		if (!quoted && (strchr(comments, *p) || (p[0] == '/' && (p[1] == '/' || p[1] == '*'))))
+		else if (!quoted && (strchr(comments, *p) || (p[0] == '/' && (p[1] == '/' || p[1] == '*'))))
 			return p;
 	}
 	return text + strlen(text);

@@ -147,10 +147,11 @@ static void put_nops(KmListing *listing, const KmListed *f, const KmEntryText *t
 		     gboolean land)
 {
 	g_autoptr(GString) before = g_string_new(NULL), after = g_string_new(NULL);
-	const Place place = place_of(listing, f, text, pad);
+	/* Nothing behind the label moves nothing there. */
+	const Place place = pad->total > pad->before ? place_of(listing, f, text, pad) : (Place){ f->label, NULL };
 	if (place.lands)
 		g_string_append_printf(after, "%s\n", place.lands);
-	else if (land)
+	else if (land && pad->total > pad->before)
 		g_string_append_printf(after, "\t%s\n", text->lands);
 	g_autofree char *record = pad->record ? pad_record(listing, f, number) : g_strdup("");
 	GString *first = pad->before ? before : after;
@@ -161,7 +162,7 @@ static void put_nops(KmListing *listing, const KmListed *f, const KmEntryText *t
 	km_listing_put_after(listing, place.line, after->str);
 }
 
-/* The record names the call itself: what comes before it in text->hook (saving the return address) is not part of that. */
+/* The record names the call itself, not what comes before it (saving the return address). */
 static void put_hook(KmListing *listing, const KmListed *f, const KmEntryText *text, const KmPad *pad, guint number,
 		     gboolean land)
 {

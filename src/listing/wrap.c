@@ -121,6 +121,16 @@ static gboolean write_script(const KmWrapped *wrapped, const char *dir, const ch
 	return !g_chmod(path, 0755) || km_fail(error, "cannot make %s executable: %s", path, g_strerror(errno));
 }
 
+/* gcc itself switches that off where it leaves room: who traces a function may use registers that the function does not. Before GCC 5 there was no such thing. */
+#define NO_IPA_RA "-fno-ipa-ra"
+
+static gboolean knows(const char *compiler, const char *option)
+{
+	const char *const argv[] = { compiler, option, "-E", "-x", "c", "/dev/null", NULL };
+	g_autoptr(KmRunResult) result = km_run(argv, NULL, NULL);
+	return result && result->status == 0;
+}
+
 gboolean km_wrapped_run(const KmWrapped *wrapped, const char *const *argv, const char *const *options, int *status,
 			GError **error)
 {
@@ -131,8 +141,10 @@ gboolean km_wrapped_run(const KmWrapped *wrapped, const char *const *argv, const
 	g_autoptr(GPtrArray) words = g_ptr_array_new();
 	g_ptr_array_add(words, (gpointer)argv[0]);
 	g_ptr_array_add(words, search);
-	/* gcc switches it off itself where it leaves room: who traces a function may use registers that it does not. */
-	g_ptr_array_add(words, (gpointer)(wrapped->clang ? "-no-integrated-as" : "-fno-ipa-ra"));
+	if (wrapped->clang)
+		g_ptr_array_add(words, (gpointer) "-no-integrated-as");
+	else if (knows(argv[0], NO_IPA_RA))
+		g_ptr_array_add(words, (gpointer)NO_IPA_RA);
 	for (guint i = 1; argv[i]; i++)
 		g_ptr_array_add(words, (gpointer)argv[i]);
 	g_ptr_array_add(words, NULL);

@@ -215,6 +215,7 @@ static void test_ppc64le(void)
 		F("leaf", "a602087c 01000048 2000804e", 0, 4, 4, .other = 0),
 		F("skipped", "00000060 00000060 00004c3c 00004238 2000804e", 0, NO_HOOK, 0, .other = 4 << 5),
 		F("stub", "00004c3c 00004238 00000060 2000804e", 0, NO_HOOK, 8, .other = 3 << 5),
+		F("by_chance", "00000060 2000804e", 0, NO_HOOK, G_MAXINT),
 		END,
 	};
 	g_auto(Audited) a = audit_all("ppc64le", functions);
@@ -224,6 +225,7 @@ static void test_ppc64le(void)
 	check(&a, "leaf", KM_ENTRY_PAIR, 0, 8, 0, KM_PATCHABLE);
 	check(&a, "skipped", KM_ENTRY_NOPS, 0, 8, 0, KM_SKIPPED);
 	check(&a, "stub", KM_ENTRY_STUB, 8, 4, 0, KM_PATCHABLE);
+	check(&a, "by_chance", KM_ENTRY_NONE, 0, 0, 0, KM_NO_ENTRY);
 	g_assert_true(entry(&a, "large")->shape.sets_toc);
 	finds(&a, KM_FINDING_NO_TOC, "leaf");
 	finds(&a, KM_FINDING_SKIPPED, "skipped");
