@@ -8,8 +8,10 @@ static const struct {
 	const char *parent; /* NULL: where temporary files go */
 	const char *prefix;
 } left[] = {
-	{ NULL, "kmend-build" },  { NULL, "kmend-verify" }, { NULL, "kmend-try" },	  { NULL, "kmend-lines" },
-	{ NULL, "kmend-unwind" }, { NULL, "kmend-farm" },   { "/dev/shm", "kmend-farm" },
+	{ NULL, "kmend-build" },      { NULL, "kmend-verify" },	 { NULL, "kmend-try" },
+	{ NULL, "kmend-lines" },      { NULL, "kmend-unwind" },	 { NULL, "kmend-farm" },
+	{ "/dev/shm", "kmend-farm" }, { NULL, "kmend-runtime" }, { NULL, "kmend-try-runtime" },
+	{ NULL, "kmend-asm" },	      { NULL, "kmend-as" },	 { NULL, "kmend-diff" },
 };
 
 void km_cmd_tidy(void)

@@ -20,7 +20,11 @@ static void read_shape(const KmCode *view, const KmCodeFunction *f, KmEntryShape
 {
 	Place place = { view, f->address };
 	guint size = (guint)MIN(f->size, 256);
-	const KmEntryCode code = { km_code_bytes(view, f->address, size), size, f->local, is_hook, &place };
+	const guint8 *bytes = NULL;
+	/* An image's last function of a section seems to reach beyond it. */
+	while (size && !(bytes = km_code_bytes(view, f->address, size)))
+		size /= 2;
+	const KmEntryCode code = { bytes, size, f->local, is_hook, &place };
 	*shape = (KmEntryShape){ 0 };
 	if (code.bytes && size && view->arch->entry)
 		view->arch->entry->read(&code, shape);
