@@ -10,7 +10,6 @@
 #define MOV_X9_X30 0xaa1e03e9
 #define PACIASP 0xd503233f
 #define PACIBSP 0xd503237f
-#define PROLOGUE 64
 
 static guint32 word(const KmEntryCode *c, guint at)
 {
@@ -28,10 +27,12 @@ static gboolean is_bti(guint32 insn)
 	return (insn & 0xffffff3f) == 0xd503241f;
 }
 
-static gboolean hook_call(const KmEntryCode *c, guint at)
+/* Its length, or 0. */
+static guint hook_call(const KmEntryCode *c, guint at)
 {
 	guint32 insn = word(c, at);
-	return (insn & 0xfc000000) == 0x94000000 && c->is_hook(c->data, at, at + km_arch_sign_extend(insn, 26) * 4);
+	return (insn & 0xfc000000) == 0x94000000 && c->is_hook(c->data, at, at + km_arch_sign_extend(insn, 26) * 4) ? 4
+														    : 0;
 }
 
 static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
@@ -48,12 +49,7 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 		shape->kind = KM_ENTRY_NOPS;
 		return;
 	}
-	for (; at < MIN(c->size, PROLOGUE); at += 4) {
-		if (!hook_call(c, at))
-			continue;
-		*shape = (KmEntryShape){ KM_ENTRY_CALL, shape->landing, at, 4, TRUE, FALSE };
-		return;
-	}
+	km_entry_find_late(c, at, 4, hook_call, shape);
 }
 
 static guint type_word(const guint8 *end, gsize room, guint32 *type)

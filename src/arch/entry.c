@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "arch/entry.h"
 
+/* So far behind the label -pg calls it at most. */
+#define PROLOGUE 64
+
+void km_entry_find_late(const KmEntryCode *code, guint from, guint step,
+			guint (*call)(const KmEntryCode *code, guint at), KmEntryShape *shape)
+{
+	guint length = 0, at = from;
+	while (at < MIN(code->size, PROLOGUE) && !(length = call(code, at)))
+		at += step;
+	if (!length)
+		return;
+	shape->kind = KM_ENTRY_CALL;
+	shape->site = at;
+	shape->size = length;
+	shape->late = TRUE;
+}
+
 guint km_entry_run(const KmEntryArch *arch, const guint8 *bytes, gsize room)
 {
 	guint n, at = 0;

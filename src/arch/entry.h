@@ -65,6 +65,9 @@ typedef struct {
 	guint (*type_word)(const guint8 *end, gsize room, guint32 *type);
 } KmEntryArch;
 
+/* Look for a call of the hook behind a function's prologue, from offset from on in steps of step bytes. call: length of the one at an offset, or 0. */
+void km_entry_find_late(const KmEntryCode *code, guint from, guint step,
+			guint (*call)(const KmEntryCode *code, guint at), KmEntryShape *shape);
 /* Of the pad at bytes: how long the run of NOPs is. */
 guint km_entry_run(const KmEntryArch *arch, const guint8 *bytes, gsize room);
 /* How many bytes of NOPs end at bytes + room. */

@@ -10,7 +10,6 @@
 #define NOP 0x60000000
 #define MFLR_R0 0x7c0802a6
 #define STD_R0 0xf8010010 /* std r0,16(r1) */
-#define PROLOGUE 64
 
 static guint32 word(const KmEntryCode *c, guint at)
 {
@@ -22,11 +21,12 @@ static guint nop(const guint8 *bytes, gsize room)
 	return room >= 4 && km_arch_le32(bytes) == NOP ? 4 : 0;
 }
 
-static gboolean hook_call(const KmEntryCode *c, guint at)
+/* Its length, or 0. */
+static guint hook_call(const KmEntryCode *c, guint at)
 {
 	guint32 insn = word(c, at);
-	return (insn & 0xfc000003) == 0x48000001 &&
-	       c->is_hook(c->data, at, at + km_arch_sign_extend(insn & 0x03fffffc, 26));
+	gint64 target = at + km_arch_sign_extend(insn & 0x03fffffc, 26);
+	return (insn & 0xfc000003) == 0x48000001 && c->is_hook(c->data, at, target) ? 4 : 0;
 }
 
 /* addis r2,r12 or lis r2, and addi r2,r2; or, with the large model, ld r2,-8(r12) and add r2,r2,r12. */
@@ -66,12 +66,7 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 	if (local && read_at(c, local, shape))
 		return;
 	/* -pg alone: behind the frame's set-up. */
-	for (guint at = local; at < MIN(c->size, PROLOGUE); at += 4) {
-		if (!hook_call(c, at))
-			continue;
-		*shape = (KmEntryShape){ KM_ENTRY_CALL, 0, at, 4, TRUE, shape->sets_toc };
-		return;
-	}
+	km_entry_find_late(c, local, 4, hook_call, shape);
 }
 
 static const KmEntryText text = {

@@ -4,7 +4,6 @@
 #include "arch/table.h"
 
 #define CALL_SIZE 6
-#define PROLOGUE 64
 
 static guint16 half(const guint8 *b)
 {
@@ -26,12 +25,12 @@ static guint nop(const guint8 *b, gsize room)
 	return room >= 6 && b[0] == 0xc0 && b[1] == 0x04 ? 6 : 0;
 }
 
-/* brasl %r0 or %r14. */
-static gboolean hook_call(const KmEntryCode *c, guint at)
+/* brasl %r0 or %r14: its length, or 0. */
+static guint hook_call(const KmEntryCode *c, guint at)
 {
 	const guint8 *b = c->bytes + at;
-	return at + CALL_SIZE <= c->size && b[0] == 0xc0 && (b[1] & 0x0f) == 0x05 &&
-	       c->is_hook(c->data, at + 2, at + words(b + 2));
+	gboolean call = at + CALL_SIZE <= c->size && b[0] == 0xc0 && (b[1] & 0x0f) == 0x05;
+	return call && c->is_hook(c->data, at + 2, at + words(b + 2)) ? CALL_SIZE : 0;
 }
 
 static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
@@ -47,12 +46,7 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 		shape->kind = KM_ENTRY_NOPS;
 		return;
 	}
-	for (guint at = 2; at < MIN(c->size, PROLOGUE); at += 2) {
-		if (!hook_call(c, at))
-			continue;
-		*shape = (KmEntryShape){ KM_ENTRY_CALL, 0, at, CALL_SIZE, TRUE, FALSE };
-		return;
-	}
+	km_entry_find_late(c, 2, 2, hook_call, shape);
 }
 
 static const KmEntryText text = {

@@ -4,8 +4,6 @@
 #include "arch/table.h"
 
 #define CALL_SIZE 5
-/* So far behind the label -pg calls mcount at most: behind the frame's set-up. */
-#define PROLOGUE 48
 
 static const guint8 endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 /* What -mnop-mcount and the kernel's own tools write over the call. */
@@ -59,13 +57,7 @@ static void read_entry(const KmEntryCode *c, KmEntryShape *shape)
 		set(shape, KM_ENTRY_NOPS, at, length);
 		return;
 	}
-	for (at++; at < MIN(c->size, PROLOGUE); at++) {
-		if (!(length = hook_call(c, at)))
-			continue;
-		set(shape, KM_ENTRY_CALL, at, length);
-		shape->late = TRUE;
-		return;
-	}
+	km_entry_find_late(c, at + 1, 1, hook_call, shape);
 }
 
 /* mov $type, %eax, which nobody executes. */

@@ -102,15 +102,14 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 /* The listing with entries. NULL: error. */
 static GString *transform(const Options *o, const char *text, gsize size, GError **error)
 {
-	guint n;
 	g_autoptr(KmListing) listing = km_listing_new(text, size, o->target->entry->text->comments);
 	gboolean pad = o->pad || o->hook || o->nop_hook;
 	if (o->call_nops && !o->target->entry->toc)
 		return km_refuse_null(error, "--call-nops is for ppc64le; on %s no call needs it", o->target->name);
 	if (listing->by_hand)
 		return g_string_new_len(text, (gssize)size);
-	if ((pad && !km_pad(listing, o->target, &o->what, &n, error)) ||
-	    (o->call_nops && !km_call_nops(listing, (const char *const *)o->callees, &n, error)))
+	if ((pad && !km_pad(listing, o->target, &o->what, error)) ||
+	    (o->call_nops && !km_call_nops(listing, (const char *const *)o->callees, error)))
 		return NULL;
 	return km_listing_text(listing);
 }
@@ -124,7 +123,10 @@ static GString *transform_file(const Options *o, const char *path, GError **erro
 		return NULL;
 	if (size && memchr(text, 0, size))
 		return km_fail_null(error, "%s is no assembly listing: there are zero bytes in it", path);
-	return transform(o, text ? text : "", size, error);
+	GString *result = transform(o, text ? text : "", size, error);
+	if (!result)
+		g_prefix_error(error, "%s: ", path);
+	return result;
 }
 
 static gboolean filter(const Options *o, const char *path, GError **error)

@@ -26,7 +26,7 @@ static void read_shape(const KmCode *view, const KmCodeFunction *f, KmEntryShape
 		size /= 2;
 	const KmEntryCode code = { bytes, size, f->local, is_hook, &place };
 	*shape = (KmEntryShape){ 0 };
-	if (code.bytes && size && view->arch->entry)
+	if (bytes)
 		view->arch->entry->read(&code, shape);
 	/* Nobody knows where a function of an image ends: that may be the next one's, which lost its name. */
 	if (shape->late && view->image)
@@ -78,7 +78,7 @@ static guint room_before(const KmCode *view, const KmCodeFunction *f, guint64 fl
 {
 	gsize room = MIN(km_code_room_before(view, f->address), f->address - floor);
 	const guint8 *bytes = room ? km_code_bytes(view, f->address - room, room) : NULL;
-	guint run = bytes && view->arch->entry ? km_entry_run_before(view->arch->entry, bytes, room) : 0;
+	guint run = bytes ? km_entry_run_before(view->arch->entry, bytes, room) : 0;
 	if (f->prefix >= 0)
 		return MIN(run, (guint)f->prefix);
 	guint i = lower_record(view, f->address - run);
@@ -90,7 +90,7 @@ static void read_type(const KmCode *view, KmEntry *e)
 {
 	const KmEntryArch *arch = view->arch->entry;
 	gsize room = km_code_room_before(view, e->function->address);
-	const guint8 *bytes = e->function->typed && arch && arch->type_word && room > e->before
+	const guint8 *bytes = e->function->typed && arch->type_word && room > e->before
 				      ? km_code_bytes(view, e->function->address - room, room)
 				      : NULL;
 	if (bytes)

@@ -76,7 +76,7 @@ static json_t *entry_json(const KmCode *view, const KmEntry *e)
 				text(f->section), "address", place_of(view, f->address), "size", (json_int_t)f->size,
 				"entry", kind_name(e->shape.kind), "verdict", verdict_name(e->verdict), "before",
 				(int)e->before, "landing", (int)e->shape.landing);
-	g_autofree char *pad = view->arch->entry ? km_entry_pad(e, view->arch) : NULL;
+	g_autofree char *pad = km_entry_pad(e, view->arch);
 	if (pad)
 		json_object_set_new(row, "pad", json_string(pad));
 	if (e->shape.kind != KM_ENTRY_NONE) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/run.h"
+#include "listing/wrap.h"
 
 void km_assembled_free(KmAssembled *assembled)
 {
@@ -17,13 +18,6 @@ void km_assembled_free(KmAssembled *assembled)
 }
 
 /* ---- assembling ---- */
-
-static char *find_assembler(const KmArch *arch)
-{
-	g_autofree char *own = g_strconcat(arch->triplet, "-as", NULL);
-	char *found = g_find_program_in_path(own);
-	return found || arch != km_arch_host() ? found : g_find_program_in_path("as");
-}
 
 /* A table for linkers that only clang's own assembler can write. */
 static void drop_addrsig(KmListing *listing)
@@ -73,7 +67,7 @@ KmAssembled *km_assemble(const char *path, const KmArch *arch, GError **error)
 	gsize size;
 	g_autoptr(GBytes) bytes = km_read_input(path, error);
 	const char *text = bytes ? g_bytes_get_data(bytes, &size) : NULL;
-	g_autofree char *assembler = bytes ? find_assembler(arch) : NULL;
+	g_autofree char *assembler = bytes ? km_wrap_assembler(arch) : NULL;
 	if (!bytes)
 		return NULL;
 	if (!assembler)

@@ -185,7 +185,7 @@ static gboolean is_skipped(const KmListed *f, const KmPad *pad)
 	return f->part;
 }
 
-gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, guint *count, GError **error)
+gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError **error)
 {
 	const KmEntryText *text = arch->entry->text;
 	const char *wanted = pad->kind == KM_PAD_NOPS	? text->nop
@@ -194,17 +194,13 @@ gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, guint 
 	if (!wanted)
 		return km_refuse(error, "entries of %s have no form without a call of the hook: leave room with --pad",
 				 arch->name);
-	*count = 0;
 	g_autoptr(GHashTable) unsafe = without_landing(listing, text);
 	for (guint i = 0; i < listing->functions->len; i++) {
 		const KmListed *f = listing->functions->pdata[i];
 		if (is_skipped(f, pad))
 			continue;
-		if (pad->kind == KM_PAD_NOPS)
-			put_nops(listing, f, text, pad, i, g_hash_table_contains(unsafe, f));
-		else
-			put_hook(listing, f, text, pad, i, g_hash_table_contains(unsafe, f));
-		++*count;
+		(pad->kind == KM_PAD_NOPS ? put_nops : put_hook)(listing, f, text, pad, i,
+								 g_hash_table_contains(unsafe, f));
 	}
 	return TRUE;
 }
@@ -239,9 +235,8 @@ static gboolean is_nop(const KmListing *listing, guint i)
 	       !strcmp(km_listing_line(listing, i)->word ? km_listing_line(listing, i)->word : "", "nop");
 }
 
-gboolean km_call_nops(KmListing *listing, const char *const *only, guint *count, GError **error)
+gboolean km_call_nops(KmListing *listing, const char *const *only, GError **error)
 {
-	*count = 0;
 	for (guint k = 0; k < listing->functions->len; k++) {
 		const KmListed *f = listing->functions->pdata[k];
 		for (guint i = f->label; i < f->end; i++) {
@@ -257,7 +252,6 @@ gboolean km_call_nops(KmListing *listing, const char *const *only, guint *count,
 			if (!called || is_nop(listing, km_listing_instruction(listing, i + 1, f->end)))
 				continue;
 			km_listing_put_after(listing, i, "\tnop\n");
-			++*count;
 		}
 	}
 	return TRUE;

@@ -19,11 +19,11 @@ typedef struct {
 	const char *const *skip; /* patterns of names that get none; NULL: none */
 } KmPad;
 
-/* Put entries into all functions of listing; how many got one. Refused: an architecture that has no text for that. */
-gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, guint *count, GError **error);
+/* Put entries into all functions of listing. Refused: an architecture that has no text for that. */
+gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError **error);
 
 /*
  * ppc64le: a NOP after each call that has none, for the loader to put the restoring of r2 there. only: names of callees; NULL: all. Refused by name:
  * a jump to such a function in place of a call, which would leave the caller's frame with a foreign r2.
  */
-gboolean km_call_nops(KmListing *listing, const char *const *only, guint *count, GError **error);
+gboolean km_call_nops(KmListing *listing, const char *const *only, GError **error);

@@ -48,12 +48,11 @@ static const KmArch *arch_of(const char *triplet)
 	return NULL;
 }
 
-/* clang names the assembler of the host for every target: one that bears the target's name is meant then. */
-static char *find_assembler(const char *named, const char *triplet, const KmArch *arch, gboolean clang)
+char *km_wrap_assembler(const KmArch *arch)
 {
 	g_autofree char *own = g_strconcat(arch->triplet, "-as", NULL);
-	char *found = clang && arch != km_arch_host() ? g_find_program_in_path(own) : NULL;
-	return found ? found : g_find_program_in_path(named);
+	char *found = g_find_program_in_path(own);
+	return found || arch != km_arch_host() ? found : g_find_program_in_path("as");
 }
 
 KmWrapped *km_wrapped_new(const char *const *argv, GError **error)
@@ -69,7 +68,8 @@ KmWrapped *km_wrapped_new(const char *const *argv, GError **error)
 	if (!wrapped->arch)
 		return km_refuse_null(error, "%s compiles for %s, which is none of the architectures kmend knows",
 				      argv[0], triplet);
-	wrapped->assembler = find_assembler(named, triplet, wrapped->arch, wrapped->clang);
+	/* clang names the host's for every target. */
+	wrapped->assembler = wrapped->clang ? km_wrap_assembler(wrapped->arch) : g_find_program_in_path(named);
 	if (!wrapped->assembler)
 		return km_fail_null(error, "%s wants the assembler %s, which is not there: install binutils for %s",
 				    argv[0], named, triplet);

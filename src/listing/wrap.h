@@ -21,6 +21,9 @@ KmWrapped *km_wrapped_new(const char *const *argv, GError **error);
 gboolean km_wrapped_run(const KmWrapped *wrapped, const char *const *argv, const char *const *options, int *status,
 			GError **error);
 
+/* The assembler for arch: the one that bears its name, or this machine's own. NULL: there is none. Caller owns it. */
+char *km_wrap_assembler(const KmArch *arch);
+
 /* Which of an assembler's arguments is its input: an index, or -1 for standard input. */
 int km_wrap_input(const char *const *argv);
 

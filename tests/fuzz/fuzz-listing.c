@@ -8,9 +8,8 @@ int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void pad_one(const guint8 *data, gsize size, const KmArch *arch, const KmPad *pad)
 {
-	guint n;
 	g_autoptr(KmListing) listing = km_listing_new((const char *)data, size, arch->entry->text->comments);
-	if (km_pad(listing, arch, pad, &n, NULL) && km_call_nops(listing, NULL, &n, NULL))
+	if (km_pad(listing, arch, pad, NULL) && km_call_nops(listing, NULL, NULL))
 		g_string_free(km_listing_text(listing), TRUE);
 }
 
