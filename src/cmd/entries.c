@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "cmd/cmd.h"
 #include "entries/audit.h"
 
@@ -117,7 +118,7 @@ static gboolean report(const KmAudit *audit, const char *path, const Options *op
 {
 	if (options->json) {
 		json_t *root = km_audit_to_json(audit);
-		json_object_set_new(root, "path", json_string(path));
+		json_object_set_new(root, "path", km_json_text(path));
 		return km_cmd_print_json(root, error);
 	}
 	print_summary(audit, path);

@@ -2,6 +2,8 @@
 /* What the audit found, as words and as JSON. */
 #include "entries/audit.h"
 
+#include "base/json.h"
+
 const char *km_entry_kind_text(KmEntryKind kind)
 {
 	static const char *const texts[KM_N_ENTRY_KINDS] = { "nothing", "a call of the hook",
@@ -55,13 +57,6 @@ char *km_entry_pad(const KmEntry *entry, const KmArch *arch)
 	return g_strdup_printf("%u,%u", ((pad ? entry->shape.size : 0) + entry->before) / unit, entry->before / unit);
 }
 
-/* Bytes of foreign files are no promise of UTF-8, JSON strings are. */
-static json_t *text(const char *s)
-{
-	g_autofree char *valid = g_utf8_make_valid(s, -1);
-	return json_string(valid);
-}
-
 static json_t *place_of(const KmCode *view, guint64 address)
 {
 	gboolean rel = view->object && view->object->type == ET_REL;
@@ -72,10 +67,10 @@ static json_t *place_of(const KmCode *view, guint64 address)
 static json_t *entry_json(const KmCode *view, const KmEntry *e)
 {
 	const KmCodeFunction *f = e->function;
-	json_t *row = json_pack("{s:o, s:o, s:o, s:I, s:s, s:s, s:i, s:i}", "name", text(f->name), "section",
-				text(f->section), "address", place_of(view, f->address), "size", (json_int_t)f->size,
-				"entry", kind_name(e->shape.kind), "verdict", verdict_name(e->verdict), "before",
-				(int)e->before, "landing", (int)e->shape.landing);
+	json_t *row = json_pack("{s:o, s:o, s:o, s:I, s:s, s:s, s:i, s:i}", "name", km_json_text(f->name), "section",
+				km_json_text(f->section), "address", place_of(view, f->address), "size",
+				(json_int_t)f->size, "entry", kind_name(e->shape.kind), "verdict",
+				verdict_name(e->verdict), "before", (int)e->before, "landing", (int)e->shape.landing);
 	g_autofree char *pad = km_entry_pad(e, view->arch);
 	if (pad)
 		json_object_set_new(row, "pad", json_string(pad));
@@ -88,7 +83,7 @@ static json_t *entry_json(const KmCode *view, const KmEntry *e)
 		json_object_set_new(row, "local_entry", json_integer(f->local));
 	if (e->record) {
 		json_object_set_new(row, "record",
-				    json_pack("{s:o, s:I}", "section", text(e->record->section), "offset",
+				    json_pack("{s:o, s:I}", "section", km_json_text(e->record->section), "offset",
 					      (json_int_t)e->record->place));
 		json_object_set_new(row, "recorded", place_of(view, e->record->address));
 	}
@@ -103,10 +98,10 @@ static json_t *finding_json(const KmEntryFinding *f)
 {
 	json_t *row = json_pack("{s:s, s:s}", "kind", km_finding_name(f->kind), "what", f->what);
 	if (f->entry)
-		json_object_set_new(row, "function", text(f->entry->function->name));
+		json_object_set_new(row, "function", km_json_text(f->entry->function->name));
 	if (f->record)
 		json_object_set_new(row, "record",
-				    json_pack("{s:o, s:I}", "section", text(f->record->section), "offset",
+				    json_pack("{s:o, s:I}", "section", km_json_text(f->record->section), "offset",
 					      (json_int_t)f->record->place));
 	return row;
 }

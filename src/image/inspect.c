@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "image/decompress.h"
 #include "image/internal.h"
 #include "image/module.h"
@@ -13,13 +14,6 @@
 #define KLP_SYM ".klp.sym."
 /* A pad before the label is at most this long (CONFIG_FUNCTION_PADDING_BYTES and the like). */
 #define MAX_PAD 256
-
-/* Bytes of foreign files are no promise of UTF-8, JSON strings are. */
-static json_t *text(const char *s)
-{
-	g_autofree char *valid = s ? g_utf8_make_valid(s, -1) : NULL;
-	return valid ? json_string(valid) : json_null();
-}
 
 static json_t *crc_text(guint32 crc)
 {
@@ -146,7 +140,7 @@ static void add_entries(json_t *root, const KmObject *object)
 			continue;
 		n++;
 		if (!g_hash_table_contains(marked, symbol))
-			json_array_append_new(without, text(symbol->name));
+			json_array_append_new(without, km_json_text(symbol->name));
 	}
 	json_object_set_new(root, "functions_total", json_integer((json_int_t)n));
 	json_object_set_new(root, "entries", json_integer((json_int_t)records));
@@ -157,7 +151,7 @@ static void add_entries(json_t *root, const KmObject *object)
 
 static void add_info(json_t *root, const KmObject *object, const char *tag)
 {
-	json_object_set_new(root, tag, text(km_module_info(object, tag)));
+	json_object_set_new(root, tag, km_json_text(km_module_info(object, tag)));
 }
 
 static void add_depends(json_t *root, const KmObject *object)
@@ -167,7 +161,7 @@ static void add_depends(json_t *root, const KmObject *object)
 	g_auto(GStrv) names = g_strsplit(depends ? depends : "", ",", -1);
 	for (char **name = names; *name; name++)
 		if (**name)
-			json_array_append_new(list, text(*name));
+			json_array_append_new(list, km_json_text(*name));
 	json_object_set_new(root, "depends", list);
 }
 
@@ -182,7 +176,7 @@ static void add_exports(json_t *root, const KmObject *object)
 		    !g_str_has_prefix(symbol->name, prefix))
 			continue;
 		json_t *row = json_object();
-		json_object_set_new(row, "name", text(symbol->name + strlen(prefix)));
+		json_object_set_new(row, "name", km_json_text(symbol->name + strlen(prefix)));
 		json_object_set_new(row, "gpl", json_boolean(strstr(symbol->section->name, "_gpl") != NULL));
 		json_array_append_new(list, row);
 	}
@@ -200,7 +194,7 @@ static void add_imports(json_t *root, const KmObject *object)
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
 		if (is_import(symbol))
-			json_array_append_new(list, text(symbol->name));
+			json_array_append_new(list, km_json_text(symbol->name));
 	}
 	json_object_set_new(root, "imports", list);
 }
@@ -208,7 +202,7 @@ static void add_imports(json_t *root, const KmObject *object)
 static void add_version(const char *name, guint32 crc, gpointer list)
 {
 	json_t *row = json_object();
-	json_object_set_new(row, "name", text(name));
+	json_object_set_new(row, "name", km_json_text(name));
 	json_object_set_new(row, "crc", crc_text(crc));
 	json_array_append_new(list, row);
 }
@@ -231,8 +225,8 @@ static json_t *parse_function(const char *value)
 	g_autofree char *object = g_strndup(value, (gsize)(colon - value));
 	g_autofree char *name = g_strndup(colon + 1, (gsize)(comma - colon - 1));
 	json_t *row = json_object();
-	json_object_set_new(row, "object", text(object));
-	json_object_set_new(row, "name", text(name));
+	json_object_set_new(row, "object", km_json_text(object));
+	json_object_set_new(row, "name", km_json_text(name));
 	json_object_set_new(row, "sympos", json_integer((json_int_t)g_ascii_strtoull(comma + 1, NULL, 10)));
 	return row;
 }
@@ -250,7 +244,7 @@ static void add_foreign_functions(json_t *list, const KmObject *object)
 			continue;
 		json_t *row = json_object();
 		json_object_set_new(row, "object", json_null());
-		json_object_set_new(row, "name", text(symbol->name));
+		json_object_set_new(row, "name", km_json_text(symbol->name));
 		json_object_set_new(row, "sympos", json_null());
 		json_array_append_new(list, row);
 	}
@@ -266,8 +260,8 @@ static void add_callbacks(json_t *root, const KmObject *object)
 			continue;
 		g_autofree char *owner = g_strndup(v, (gsize)(colon - v));
 		g_autofree char *kind = g_strndup(colon + 1, (gsize)(comma - colon - 1));
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "object", text(owner), "kind", text(kind),
-						      "name", text(comma + 1)));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "object", km_json_text(owner), "kind",
+						      km_json_text(kind), "name", km_json_text(comma + 1)));
 	}
 	json_object_set_new(root, "callbacks", list);
 }
@@ -300,7 +294,7 @@ static void add_functions(json_t *root, const KmObject *object)
 	add_callbacks(root, object);
 	add_states(root, object);
 	const char *replace = km_module_info(object, "kmend_replace");
-	json_object_set_new(root, "kmend", text(kmend));
+	json_object_set_new(root, "kmend", km_json_text(kmend));
 	json_object_set_new(root, "replace", replace ? json_boolean(*replace == 'Y') : json_null());
 	json_object_set_new(root, "functions", list);
 }
@@ -314,8 +308,8 @@ static json_t *parse_klp_symbol(const char *symbol)
 	g_autofree char *owner = g_strndup(object, (gsize)(dot - object));
 	g_autofree char *name = g_strndup(dot + 1, (gsize)(comma - dot - 1));
 	json_t *row = json_object();
-	json_object_set_new(row, "object", text(owner));
-	json_object_set_new(row, "name", text(name));
+	json_object_set_new(row, "object", km_json_text(owner));
+	json_object_set_new(row, "name", km_json_text(name));
 	json_object_set_new(row, "sympos", json_integer((json_int_t)g_ascii_strtoull(comma + 1, NULL, 10)));
 	return row;
 }
@@ -340,8 +334,8 @@ static void add_klp_relocations(json_t *root, const KmObject *object)
 		if (!section->klp_object)
 			continue;
 		json_t *row = json_object();
-		json_object_set_new(row, "section", text(section->klp_target ? section->klp_target->name : ""));
-		json_object_set_new(row, "object", text(section->klp_object));
+		json_object_set_new(row, "section", km_json_text(section->klp_target ? section->klp_target->name : ""));
+		json_object_set_new(row, "object", km_json_text(section->klp_object));
 		json_object_set_new(row, "count", json_integer(section->relocs->len));
 		json_array_append_new(list, row);
 	}
@@ -356,7 +350,7 @@ static void add_sections(json_t *root, const KmObject *object)
 	for (guint i = 0; i < object->sections->len; i++) {
 		const KmSection *section = object->sections->pdata[i];
 		json_t *row = json_object();
-		json_object_set_new(row, "name", text(section->name));
+		json_object_set_new(row, "name", km_json_text(section->name));
 		json_object_set_new(row, "size", json_integer((json_int_t)section->size));
 		json_object_set_new(row, "relocations", json_integer(section->relocs->len));
 		json_array_append_new(list, row);
@@ -368,7 +362,7 @@ static json_t *new_root(const char *kind, const char *path, const KmArch *arch)
 {
 	json_t *root = json_object();
 	json_object_set_new(root, "kind", json_string(kind));
-	json_object_set_new(root, "path", text(path));
+	json_object_set_new(root, "path", km_json_text(path));
 	json_object_set_new(root, "arch", json_string(arch->name));
 	return root;
 }
@@ -429,8 +423,8 @@ static json_t *inspect_image(const KmImage *image)
 	km_image_symbols(image, &symbols);
 	km_image_exports(image, &exports);
 	json_t *root = new_root("image", km_image_path(image), km_image_arch(image));
-	json_object_set_new(root, "banner", text(km_image_banner(image)));
-	json_object_set_new(root, "release", text(km_image_release(image)));
+	json_object_set_new(root, "banner", km_json_text(km_image_banner(image)));
+	json_object_set_new(root, "release", km_json_text(km_image_release(image)));
 	json_object_set_new(root, "build_id", build_id(image));
 	json_object_set_new(root, "symbols", json_integer((json_int_t)symbols));
 	json_object_set_new(root, "exports", exports ? json_integer((json_int_t)exports) : json_null());

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "kernel/inlines.h"
 #include "klp/checks.h"
 #include "klp/unitwork.h"
@@ -320,10 +321,8 @@ GPtrArray *km_stories_new(const GPtrArray *works, const KmOverlay *overlay, cons
 static json_t *texts_to_json(const GPtrArray *texts)
 {
 	json_t *list = json_array();
-	for (guint i = 0; i < texts->len; i++) {
-		g_autofree char *valid = g_utf8_make_valid(texts->pdata[i], -1);
-		json_array_append_new(list, json_string(valid));
-	}
+	for (guint i = 0; i < texts->len; i++)
+		json_array_append_new(list, km_json_text(texts->pdata[i]));
 	return list;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "image/module.h"
 #include "verify/internal.h"
 
@@ -44,8 +45,9 @@ void km_find_at(KmChecker *c, const KmSection *section, guint64 offset, const ch
 	char *what = g_strdup_vprintf(format, args);
 	va_end(args);
 	if (symbol)
-		add_finding(c, g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x (%s)", symbol->name, offset - symbol->value,
-					       section->name),
+		add_finding(c,
+			    g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x (%s)", symbol->name, offset - symbol->value,
+					    section->name),
 			    what);
 	else
 		add_finding(c, g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x", section->name, offset), what);
@@ -269,24 +271,19 @@ gboolean km_verify_passed(const KmVerify *verify, const char *path, GError **err
 	return verify->findings->len ? km_refuse(error, "%s does not pass verification: %s", path, text->str) : TRUE;
 }
 
-static json_t *text(const char *s)
-{
-	g_autofree char *valid = g_utf8_make_valid(s, -1);
-	return json_string(valid);
-}
-
 json_t *km_verify_to_json(const KmVerify *verify)
 {
 	json_t *findings = json_array();
 	for (guint i = 0; i < verify->findings->len; i++) {
 		const KmFinding *f = verify->findings->pdata[i];
-		json_array_append_new(findings, json_pack("{s:o, s:o}", "where", text(f->where), "what", text(f->what)));
+		json_array_append_new(findings, json_pack("{s:o, s:o}", "where", km_json_text(f->where), "what",
+							  km_json_text(f->what)));
 	}
-	json_t *root = json_pack("{s:b, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:I}", "verified", !verify->findings->len,
-				 "compared", verify->compared, "findings", findings, "relocations", (int)verify->relocations,
-				 "symbols", (int)verify->symbols, "imports", (int)verify->imports, "functions",
-				 (int)verify->functions, "rows", (int)verify->rows, "pieces", (int)verify->pieces, "bytes",
-				 (json_int_t)verify->bytes);
+	json_t *root = json_pack("{s:b, s:b, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:I}", "verified",
+				 !verify->findings->len, "compared", verify->compared, "findings", findings,
+				 "relocations", (int)verify->relocations, "symbols", (int)verify->symbols, "imports",
+				 (int)verify->imports, "functions", (int)verify->functions, "rows", (int)verify->rows,
+				 "pieces", (int)verify->pieces, "bytes", (json_int_t)verify->bytes);
 	json_object_set_new(root, "note", verify->note ? json_string(verify->note) : json_null());
 	return root;
 }

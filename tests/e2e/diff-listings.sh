@@ -17,8 +17,14 @@ int user(int a)
 	int first = outside(a);
 	return leaf(first) + outside(first);
 }
+int jumps(int a)
+{
+	while (outside(a) > 3)
+		a += outside(a + 1);
+	return outside(a) + 40;
+}
 END
-sed 's/a \* a + 3/a * a - 5/; s/leaf(first) +/leaf(first) -/' a/code.c >b/code.c
+sed 's/a \* a + 3/a * a - 5/; s/leaf(first) +/leaf(first) -/; s/+ 40/+ 41/' a/code.c >b/code.c
 
 # listings COMPILER OPTION...: a/code.s, b/code.s, and the objects that they make
 listings()
@@ -66,6 +72,9 @@ listings gcc -O2
 # Only numbers of labels differ: nothing does.
 sed 's/\.L\([A-Z]*\)\([0-9]\)/.L\17\2/g' a/code.s >renamed.s
 kmend 4 diff a/code.s renamed.s
+# Nor do they where something does: the first difference is the number that was changed.
+kmend 0 diff renamed.s b/code.s
+grep -A3 'changed  jumps' out | grep -qE 'first differs at .*41.*; was .*40' || die "the change in jumps is not told"
 # The extract comes out as of objects.
 kmend 0 diff -o out.o a/code.s b/code.s
 [ -s out.o ] || die "no extract"
