@@ -110,3 +110,25 @@ GArray *km_arch_word_branches(const KmSection *section, guint64 start, guint64 e
 	}
 	return found;
 }
+
+gboolean km_arch_is_loader_symbol(const KmArch *arch, const char *name)
+{
+	return arch->loader_symbols && g_strv_contains(arch->loader_symbols, name);
+}
+
+static gboolean is_listed(const guint32 *types, guint32 type)
+{
+	for (; *types; types++)
+		if (*types == type)
+			return TRUE;
+	return FALSE;
+}
+
+gboolean km_arch_is_loadable(const KmArch *arch, guint32 type)
+{
+	const KmRelocInfo *info = km_arch_reloc(arch, type);
+	if (info && arch->loader_relocs)
+		return info->kind == KM_RELOC_NONE || is_listed(arch->loader_relocs, type);
+	return info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC || info->kind == KM_RELOC_CALL ||
+			info->kind == KM_RELOC_NONE);
+}

@@ -122,6 +122,7 @@ typedef struct KmArch {
 	guint16 machine;	/* EM_* */
 	gboolean big_endian;
 	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */
+	gboolean has_runtime;	/* kmend's own runtime has a part for it (runtime/arch) */
 	int capstone_arch;	/* cs_arch and cs_mode of the disassembler */
 	int capstone_mode;
 	guint8 insn_size;	/* bytes of an instruction the disassembler does not know; 0: its first byte tells (s390x) */
@@ -146,8 +147,8 @@ typedef struct KmArch {
 	gboolean (*symbol_value)(guint32 type, const guint8 *field, guint64 place, gint64 addend, guint64 *value);
 
 	/*
-	 * Where it takes two fields to tell an address: the bits of S + A that this one holds, and which bits those are (mask). FALSE: it holds none
-	 * by itself. NULL: no address is told in parts.
+	 * Where it takes two fields to tell an address: the part of S + A that this one holds, and which bits those are (mask); the sum of both parts is the
+	 * address, or its distance from the TOC pointer (KM_RELOC_TOC). field: at least an instruction. FALSE: it holds none by itself. NULL: no address is told in parts.
 	 */
 	gboolean (*address_part)(guint32 type, const guint8 *field, guint64 place, guint64 *bits, guint64 *mask);
 
@@ -223,6 +224,30 @@ typedef struct KmArch {
 	/* NULL: a call in a module reaches the whole kernel. */
 	const KmCallStub *call_stub;
 
+	/*
+	 * Options for compiling what is taken apart and goes into modules, where the kernel's own options count on the kernel's data being near. NULL-ended, or NULL:
+	 * none. call_nops: and calls must have room for the loader behind them, as compilers leave it for functions of other files.
+	 */
+	const char *const *apart_options;
+	gboolean call_nops;
+
+	/* Relocations that the kernel's module loader knows, ended by 0; NULL: those that write an address, a distance or a branch. */
+	const guint32 *loader_relocs;
+	/* Undefined symbols that it gives a value by itself; NULL-ended, or NULL. */
+	const char *const *loader_symbols;
+	/* What keeps it from sending a call (the relocated branch at insn) to another module or the kernel: words, or NULL. NULL: nothing ever does. */
+	const char *(*call_problem)(const guint8 *insn, gsize room);
+
+	/*
+	 * Data addressed by its distance from the TOC pointer. Set-up of that pointer in code that starts at address: TRUE, and where it then points. NULL: there is no TOC,
+	 * nor what else depends on it here.
+	 */
+	gboolean (*toc_setup)(const guint8 *code, gsize room, guint64 address, guint64 *toc);
+	/* Does theirs do the same as ours, whose field a relocation of this type fills in? Linkers shorten ways to what lies near the TOC pointer. */
+	gboolean (*relaxed)(guint32 type, guint32 ours, guint32 theirs);
+	/* Does the instruction read the place that its field leads to, rather than compute its address? */
+	gboolean (*reads_place)(const guint8 *insn);
+
 	/* Sections that the module loader wants to find and fills itself, where the kernel's own modules have them; NULL-ended, or NULL. */
 	const char *const *module_sections;
 
@@ -246,6 +271,10 @@ gboolean km_arch_is_branch(const KmArch *arch, const struct KmSection *section, 
 /* For KmArch.step: a disassembler, or NULL. Not for two threads at once. */
 gpointer km_arch_reader_new(const KmArch *arch);
 void km_arch_reader_free(gpointer reader);
+/* Does the module loader give an undefined symbol of this name its value? */
+gboolean km_arch_is_loader_symbol(const KmArch *arch, const char *name);
+/* Does it know this type of relocation? */
+gboolean km_arch_is_loadable(const KmArch *arch, guint32 type);
 /* NULL when the type is unknown: refuse by number. */
 const KmRelocInfo *km_arch_reloc(const KmArch *arch, guint32 type);
 /*

@@ -224,6 +224,7 @@ const KmArch km_arch_arm64 = {
 	.machine = EM_AARCH64,
 	.big_endian = FALSE,
 	.can_build = TRUE,
+	.has_runtime = TRUE,
 	.capstone_arch = CS_ARCH_ARM64,
 	.capstone_mode = (int)(CS_MODE_ARM),
 	.insn_size = 4,

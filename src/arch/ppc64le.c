@@ -193,6 +193,103 @@ static GArray *branches_out(const KmSection *section, guint64 start, guint64 end
 	return km_arch_word_branches(section, start, end, decode_branch);
 }
 
+/* ---- the TOC ---- */
+
+#define NOP 0x60000000
+#define OP(insn) ((insn) >> 26)
+#define OP_ADDI 14
+#define OP_LD 58 /* and lwa: the two lowest bits tell */
+#define RA_IS(insn, n) (((insn) >> 16 & 31) == (n))
+#define RA 0x001f0000
+
+/* addis r2,r12 and addi r2,r2: the distance from the function's start, where r12 points. */
+static gboolean toc_setup(const guint8 *code, gsize room, guint64 address, guint64 *toc)
+{
+	if (room < 8)
+		return FALSE;
+	guint32 first = km_arch_le32(code), second = km_arch_le32(code + 4);
+	if (first >> 16 != 0x3c4c || second >> 16 != 0x3842)
+		return FALSE;
+	*toc = address + (guint64)km_arch_sign_extend(first, 16) * 65536 + (guint64)km_arch_sign_extend(second, 16);
+	return TRUE;
+}
+
+/* The upper half is 0 where the linker took the instruction out. */
+static gboolean address_part(guint32 type, const guint8 *field, guint64 place, guint64 *bits, guint64 *mask)
+{
+	const guint64 low = HALF;
+	guint32 insn = km_arch_le32(field);
+	switch (type) {
+	case R_PPC64_TOC16_HA:
+		*mask = ~low;
+		*bits = insn == NOP ? 0 : (guint64)km_arch_sign_extend(insn, 16) * 65536;
+		return TRUE;
+	case R_PPC64_TOC16_LO:
+	case R_PPC64_TOC16_LO_DS:
+		*mask = low;
+		/* An instruction of the DS form has other things in its two lowest bits. */
+		*bits = (guint64)km_arch_sign_extend(type == R_PPC64_TOC16_LO || OP(insn) == OP_ADDI ? insn : insn & HALF_DS, 16);
+		return TRUE;
+	default:
+		return FALSE;
+	}
+}
+
+/* An addis of the upper half 0 goes, and who used its result uses r2; what is read from the TOC only to have an address is computed where it is near. */
+static gboolean relaxed(guint32 type, guint32 ours, guint32 theirs)
+{
+	guint32 field = type == R_PPC64_TOC16_LO_DS ? HALF_DS : HALF;
+	if (type == R_PPC64_TOC16_HA)
+		return theirs == NOP && ours >> 26 == 15 && RA_IS(ours, 2);
+	if (type != R_PPC64_TOC16_LO && type != R_PPC64_TOC16_LO_DS)
+		return FALSE;
+	gboolean same_base = !((ours ^ theirs) & RA) || RA_IS(theirs, 2);
+	if (type == R_PPC64_TOC16_LO_DS && OP(ours) == OP_LD && !(ours & 3) && OP(theirs) == OP_ADDI)
+		return same_base && !((ours ^ theirs) & 0x03e00000);
+	return same_base && !((ours ^ theirs) & ~(RA | field));
+}
+
+static gboolean reads_place(const guint8 *insn)
+{
+	return OP(km_arch_le32(insn)) == OP_LD;
+}
+
+/* ---- the kernel's module loader: arch/powerpc/kernel/module_64.c ---- */
+
+static const guint32 loader_relocs[] = { R_PPC64_ADDR32,
+					 R_PPC64_ADDR64,
+					 R_PPC64_TOC,
+					 R_PPC64_TOC16,
+					 R_PPC64_TOC16_LO,
+					 R_PPC64_TOC16_DS,
+					 R_PPC64_TOC16_LO_DS,
+					 R_PPC64_TOC16_HA,
+					 R_PPC64_REL24,
+					 R_PPC64_REL64,
+					 R_PPC64_REL32,
+					 R_PPC64_REL16_HA,
+					 R_PPC64_REL16_LO,
+					 109, /* R_PPC64_TOCSAVE */
+					 118, /* R_PPC64_ENTRY */
+					 0 };
+static const char *const loader_symbols[] = { ".TOC.", NULL };
+
+/* What goes to another TOC goes through a stub, which saves r2 in the frame of whoever runs; the loader has it restored in the word behind the call. */
+static const char *call_problem(const guint8 *insn, gsize room)
+{
+	guint32 word = km_arch_le32(insn);
+	if (OP(word) != 18)
+		return "a branch that cannot lead there";
+	if (!(word & 1))
+		return "a jump in place of a call: the stub would save r2 in the caller's frame";
+	if (room < 8 || km_arch_le32(insn + 4) != NOP)
+		return "no NOP behind the call, where the loader has r2 restored";
+	return NULL;
+}
+
+/* The large model has addresses of all data in the TOC, which the loader can fill with any. */
+static const char *const apart_options[] = { "-mcmodel=large", "-fno-optimize-sibling-calls", NULL };
+
 const KmArch km_arch_ppc64le = {
 	.name = "ppc64le",
 	.debian = "ppc64el",
@@ -202,6 +299,7 @@ const KmArch km_arch_ppc64le = {
 	.qemu_user = "ppc64le",
 	.machine = EM_PPC64,
 	.big_endian = FALSE,
+	.can_build = TRUE,
 	.capstone_arch = CS_ARCH_PPC,
 	.capstone_mode = (int)(CS_MODE_64 | CS_MODE_LITTLE_ENDIAN),
 	.insn_size = 4,
@@ -211,6 +309,15 @@ const KmArch km_arch_ppc64le = {
 	.hooks = hooks,
 	.target_offset = km_arch_plain_offset,
 	.symbol_value = symbol_value,
+	.address_part = address_part,
+	.apart_options = apart_options,
+	.call_nops = TRUE,
+	.loader_relocs = loader_relocs,
+	.loader_symbols = loader_symbols,
+	.call_problem = call_problem,
+	.toc_setup = toc_setup,
+	.relaxed = relaxed,
+	.reads_place = reads_place,
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.entry = &km_entry_ppc64le,

@@ -330,6 +330,7 @@ const KmArch km_arch_x86_64 = {
 	.machine = EM_X86_64,
 	.big_endian = FALSE,
 	.can_build = TRUE,
+	.has_runtime = TRUE,
 	.capstone_arch = CS_ARCH_X86,
 	.capstone_mode = (int)(CS_MODE_64),
 	.insn_size = 1,

@@ -20,6 +20,7 @@
 #include "kernel/constants.h"
 #include "kernel/keys.h"
 #include "kernel/scatter.h"
+#include "listing/pad.h"
 
 #define CLONES "-fdump-ipa-clones=/dev/null"
 /* For texts: nobody asks where in a macro a token comes from, and keeping that takes a quarter of the time. */
@@ -38,7 +39,7 @@ typedef struct KmCompiler {
 	guint total;
 	gboolean reports_clones; /* the compiler has -fdump-ipa-clones */
 	gboolean quick_text; /* it has QUICK_TEXT */
-	gboolean anchors; /* it addresses several variables of a section from one place (-fsection-anchors) */
+	gboolean separate; /* what is taken apart needs other code than the kernel has: the original is compiled a second time, as it is there */
 	GMutex mutex; /* guards what follows */
 	guint done;
 	GError *error; /* the first that happened, but an original's before a patched file's */
@@ -381,7 +382,14 @@ static gboolean compile(Job *job, const KmUnit *unit, gboolean patched, const ch
 	/* Without line markers: they differ, and say nothing that reaches the object. */
 	const char *markers = text ? "-P" : NULL, *quick = text && job->quick_text ? QUICK_TEXT : NULL;
 	const char *const flags[] = { "-g0", "-ffunction-sections", "-fdata-sections", mode, markers, quick, NULL };
-	return compile_with(job, unit, patched, flags, output, error);
+	const char *const *more = text ? NULL : job->kernel->arch->apart_options;
+	g_autoptr(GPtrArray) all = g_ptr_array_new();
+	for (const char *const *flag = flags; *flag; flag++)
+		g_ptr_array_add(all, (gpointer)*flag);
+	for (; more && *more; more++)
+		g_ptr_array_add(all, (gpointer)*more);
+	g_ptr_array_add(all, NULL);
+	return compile_with(job, unit, patched, (const char *const *)all->pdata, output, error);
 }
 
 /* Where variables share a section they can share the register that leads to it, so -fdata-sections makes other code than the kernel has. */
@@ -411,32 +419,45 @@ static gboolean assemble(Job *job, const KmUnit *unit, gboolean patched, const c
 
 /* Read the listing from, let change() make another text of it, write that to the listing to. */
 static gboolean rewrite(const Job *job, const KmUnit *unit, const char *from, const char *to,
-			char *(*change)(const Job *, const KmUnit *, const char *), GError **error)
+			char *(*change)(const Job *, const KmUnit *, const char *, GError **), GError **error)
 {
 	g_autoptr(GError) local = NULL;
 	g_autofree char *text = NULL;
 	if (!g_file_get_contents(from, &text, NULL, &local))
 		return km_fail(error, "cannot read %s: %s", from, local->message);
-	g_autofree char *changed = change(job, unit, text);
+	g_autofree char *changed = change(job, unit, text, error);
+	if (!changed)
+		return FALSE;
 	return g_file_set_contents(to, changed, -1, &local) ||
 	       km_fail(error, "cannot write %s: %s", to, local->message);
 }
 
-static char *fold(const Job *job, const KmUnit *unit, const char *text)
+static char *fold(const Job *job, const KmUnit *unit, const char *text, GError **error)
 {
 	/* A kernel that asks for function sections itself was built with them. */
 	gboolean sectioned = g_strv_contains((const char *const *)unit->argv, "-ffunction-sections");
 	return sectioned ? g_strdup(text) : km_fold_sections(text);
 }
 
+/* Which of its callees stay in the kernel is not known yet: behind all calls there is room for the loader. */
+static char *leave_room(const Job *job, const KmUnit *unit, const char *text, GError **error)
+{
+	g_autoptr(KmListing) listing = km_listing_new(text, strlen(text), job->kernel->arch->entry->text->comments);
+	if (km_call_nops(listing, NULL, error))
+		return g_string_free(km_listing_text(listing), FALSE);
+	g_prefix_error(error, "%s: ", unit->source);
+	return NULL;
+}
+
 /* What is compared and taken into the live patch: variables have sections of their own, constants that the kernel writes into its code while
  * it starts are read from their variables, and code tests its static keys instead of having jump labels wherever those could not be filled in in time. */
-static char *take_apart(const Job *job, const KmUnit *unit, const char *text)
+static char *take_apart(const Job *job, const KmUnit *unit, const char *text, GError **error)
 {
 	g_autofree char *scattered = km_scatter_data(text);
 	g_autofree char *reading = km_read_constants(scattered, job->kernel->arch);
 	gboolean test = unit->module_path || unit->tests_keys;
-	return test ? km_test_keys(reading, job->kernel->arch) : g_steal_pointer(&reading);
+	g_autofree char *testing = test ? km_test_keys(reading, job->kernel->arch) : g_steal_pointer(&reading);
+	return job->kernel->arch->call_nops ? leave_room(job, unit, testing, error) : g_steal_pointer(&testing);
 }
 
 static gboolean assemble_sectioned(Job *job, const KmUnit *unit, gboolean patched, const char *listing,
@@ -467,8 +488,8 @@ static gboolean assemble_original(Job *job, KmUnit *unit, GError **error)
 	g_autofree char *original = output_path(job, "original", unit, ".o");
 	g_autofree char *plain = output_path(job, "plain", unit, ".o");
 	gboolean ok = make_parent(plain, error) && assemble_sectioned(job, unit, FALSE, listing, original, error) &&
-		      (!job->anchors || list_plain(job, unit, plain_listing, error)) &&
-		      rewrite(job, unit, job->anchors ? plain_listing : listing, plain_listing, fold, error) &&
+		      (!job->separate || list_plain(job, unit, plain_listing, error)) &&
+		      rewrite(job, unit, job->separate ? plain_listing : listing, plain_listing, fold, error) &&
 		      assemble(job, unit, FALSE, plain_listing, plain, error);
 	if (!ok)
 		return FALSE;
@@ -630,13 +651,15 @@ static gboolean has_flag(const Job *job, const KmUnit *unit, const char *flag)
 	return result && result->status == 0;
 }
 
-/* Does the compiler, as kbuild calls it, lead to several variables from one place? It tells by what it makes of two. */
-static gboolean uses_anchors(const Job *job, const KmUnit *unit)
+/* Options of its own, or -fsection-anchors: does the compiler, as kbuild calls it, lead to several variables from one place? It tells by what it makes of two. */
+static gboolean needs_other_code(const Job *job, const KmUnit *unit)
 {
 	static const char text[] = "static int one, two;\n"
 				   "int kmend_probe(int x);\n"
 				   "int kmend_probe(int x) { one += x; two -= one; return two; }\n";
 	g_autofree char *source = g_build_filename(job->dir, "anchors.c", NULL);
+	if (job->kernel->arch->apart_options)
+		return TRUE;
 	if (!g_file_set_contents(source, text, -1, NULL))
 		return FALSE;
 	g_autoptr(GPtrArray) argv = g_ptr_array_new();
@@ -666,7 +689,7 @@ KmCompiler *km_compiler_new(KmKernel *kernel, const KmOverlay *overlay, const Km
 	c->generated = g_hash_table_new(g_str_hash, g_str_equal);
 	c->reports_clones = sample->want_clones && has_flag(c, sample, CLONES);
 	c->quick_text = has_flag(c, sample, QUICK_TEXT);
-	c->anchors = uses_anchors(c, sample);
+	c->separate = needs_other_code(c, sample);
 	g_mutex_init(&c->mutex);
 	return c;
 }
@@ -795,7 +818,7 @@ gboolean km_units_compile(KmKernel *kernel, const KmOverlay *overlay, GPtrArray 
 	job.generated = generated;
 	const KmUnit *first = units->len ? units->pdata[0] : NULL;
 	job.reports_clones = first && first->want_clones && has_flag(&job, first, CLONES);
-	job.anchors = first && uses_anchors(&job, first);
+	job.separate = first && needs_other_code(&job, first);
 	for (guint i = 0; i < units->len; i++) {
 		KmUnit *unit = units->pdata[i];
 		g_free(unit->dir);

@@ -126,7 +126,7 @@ static gboolean install(const KmApt *apt, const KmAptPackage *package, const cha
 			GError **error)
 {
 	g_autofree char *deb = km_apt_download(apt, downloads, package->package, package->version, error);
-	const KmUnpack unpack = { .deb = deb, .dest = root, .map = map_root };
+	const KmUnpack unpack = { .deb = deb, .dest = root, .map = map_root, .own_root = TRUE };
 	gboolean done = deb && km_unpack_deb(&unpack, error);
 	if (deb)
 		unlink(deb);

@@ -132,6 +132,21 @@ static char *place_of(const KmUnpack *unpack, const char *path)
 	return checked && *checked ? g_build_filename(unpack->dest, checked, NULL) : g_steal_pointer(&checked);
 }
 
+/* An absolute link's target as seen from path below dest, which may be moved; NULL: it is relative, or its target is not unpacked. */
+static char *target_below(const KmUnpack *unpack, const char *path, const char *target)
+{
+	g_autofree char *place = target && *target == '/' ? place_of(unpack, target + 1) : NULL;
+	if (!place || !*place)
+		return NULL;
+	gsize dest = strlen(unpack->dest);
+	GString *link = g_string_new(NULL);
+	for (const char *p = path + dest + 1; *p; p++)
+		if (*p == '/')
+			g_string_append(link, "../");
+	g_string_append(link, place + dest + 1);
+	return g_string_free(link, FALSE);
+}
+
 /* Give entry its place on disk. *wanted FALSE: it is left out. */
 static gboolean place_entry(const KmUnpack *unpack, struct archive_entry *entry, gboolean *wanted, GError **error)
 {
@@ -154,6 +169,9 @@ static gboolean place_entry(const KmUnpack *unpack, struct archive_entry *entry,
 	mode_t type = archive_entry_filetype(entry);
 	if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
 		return km_fail(error, "%s is neither file, directory nor link", name);
+	g_autofree char *target = unpack->own_root && type == AE_IFLNK ? target_below(unpack, path, archive_entry_symlink(entry)) : NULL;
+	if (target)
+		archive_entry_set_symlink(entry, target);
 	return TRUE;
 }
 

@@ -16,6 +16,7 @@ typedef struct {
 	KmUnpackMap map;
 	const char *map_data;
 	gboolean tarball; /* unpack the tar file (usr/src/NAME.tar.*) that the package holds, not the package */
+	gboolean own_root; /* dest is to be the root of programs: an absolute link leads to its place below dest */
 	GMutex *umask_lock; /* held while the process's umask is looked at; NULL when there is one thread */
 	gint *stop; /* becomes non-zero (atomically) when the work is not wanted any more (the
 				 * error is then G_IO_ERROR_CANCELLED); may be NULL */

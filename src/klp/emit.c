@@ -11,6 +11,7 @@
 /* include/linux/livepatch.h and kernel/livepatch/core.c: what klp_resolve_symbols() can parse. */
 #define MAX_OBJECT_NAME 55
 #define MAX_SYMBOL_NAME 511
+#define HOOK_RECORDS "__mcount_loc"
 
 static gboolean is_left_behind(const KmSection *section, gpointer unused)
 {
@@ -76,7 +77,7 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 	g_autoptr(GHashTable) klp = g_hash_table_new(NULL, NULL);
 	for (guint i = 0; i < object->symbols->len; i++) {
 		KmSymbol *symbol = object->symbols->pdata[i];
-		if (symbol->section || symbol->shndx != SHN_UNDEF)
+		if (symbol->section || symbol->shndx != SHN_UNDEF || km_arch_is_loader_symbol(object->arch, symbol->name))
 			continue;
 		KmRef *ref = g_hash_table_lookup(emit->refs, symbol->name);
 		if (emit->own && km_patchdata_is_of_core(symbol->name))
@@ -108,7 +109,7 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 static gboolean check_in_time(const KmSection *section, const KmRef *ref, GError **error)
 {
 	const KmSpecial *special = km_special_find(section->name);
-	if (!strcmp(ref->object, "vmlinux") || !special)
+	if (!strcmp(ref->object, "vmlinux") || !special || special->kind == KM_SPECIAL_SLOTS)
 		return TRUE;
 	return km_refuse(
 		error,
@@ -133,12 +134,11 @@ static KmSection *klp_section(KmObject *object, KmSection *target, const char *o
 	return klp;
 }
 
-/* What the module loader of the architecture applies: a plain address or PC-relative value. */
+/* What the module loader of the architecture applies. */
 static gboolean check_loadable(const KmObject *object, const KmSection *section, const KmReloc *r, GError **error)
 {
 	const KmRelocInfo *info = km_arch_reloc(object->arch, r->type);
-	if (info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC || info->kind == KM_RELOC_CALL ||
-		     info->kind == KM_RELOC_NONE))
+	if (km_arch_is_loadable(object->arch, r->type))
 		return TRUE;
 	return km_refuse(error,
 			 "%s+0x%" G_GINT64_MODIFIER
@@ -296,7 +296,8 @@ static gboolean write_versions(KmObject *object, const KmEmit *emit, GError **er
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
 	for (guint i = 0; i < object->symbols->len; i++) {
 		const KmSymbol *symbol = object->symbols->pdata[i];
-		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
+		if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
+		    !km_arch_is_loader_symbol(object->arch, symbol->name))
 			g_ptr_array_add(names, symbol->name);
 	}
 	g_ptr_array_sort(names, by_text);
@@ -361,6 +362,37 @@ static gboolean add_loader_sections(KmObject *object, const KmEmit *emit, GError
 	return TRUE;
 }
 
+static gboolean is_hook_call(const KmObject *object, const KmReloc *r)
+{
+	return !r->symbol->section && g_strv_contains(object->arch->hooks, r->symbol->name);
+}
+
+static void list_hook_calls(KmObject *object, KmSection *code, KmSection *records)
+{
+	for (guint i = 0; i < code->relocs->len; i++) {
+		const KmReloc *r = &g_array_index(code->relocs, KmReloc, i);
+		if (!is_hook_call(object, r))
+			continue;
+		gboolean call = FALSE;
+		guint64 start = object->arch->branch_start ? object->arch->branch_start(code, i, &call) : r->offset;
+		km_section_add_reloc(records, km_section_append(records, NULL, 8, 8), object->arch->abs64,
+				     km_object_section_symbol(object, code), (gint64)start);
+	}
+}
+
+/* Where the kernel's build lists the calls of the tracer's hook by a program of its own (recordmcount), there is nobody else to do it here. */
+static void add_hook_records(KmObject *object, const KmEmit *emit)
+{
+	g_autofree char *wanted = km_kernel_config(emit->kernel, "FTRACE_MCOUNT_USE_RECORDMCOUNT");
+	guint sections = object->sections->len;
+	if (!wanted || km_object_find_section(object, HOOK_RECORDS))
+		return;
+	KmSection *records = km_object_add_section(object, HOOK_RECORDS, SHT_PROGBITS, SHF_ALLOC, 8);
+	for (guint i = 0; i < sections; i++)
+		if (km_section_is_text(object->sections->pdata[i]))
+			list_hook_calls(object, object->sections->pdata[i], records);
+}
+
 /* Bind what the module does not define, by livepatch symbols or in the own runtime's description. */
 static gboolean bind(KmObject *object, const KmEmit *emit, guint *references, GError **error)
 {
@@ -382,6 +414,7 @@ gboolean km_emit(KmObject *object, const KmEmit *emit, guint *references, GError
 		return FALSE;
 	km_object_drop_sections(object, is_left_behind, NULL);
 	*references = 0;
+	add_hook_records(object, emit);
 	return bind(object, emit, references, error) && add_loader_sections(object, emit, error) &&
 	       write_modinfo(object, emit, error) && write_versions(object, emit, error) &&
 	       write_name(object, emit, error);

@@ -191,6 +191,14 @@ static void add_pending(KmLink *link, const KmSymbol *symbol, KmSymbol *definiti
 	g_hash_table_insert(link->moved, (gpointer)symbol, pending);
 }
 
+static void add_loader_symbol(KmLink *link, const KmSymbol *symbol)
+{
+	KmSymbol *moved = find_undefined(link->object, symbol->name);
+	if (!moved)
+		moved = km_object_add_symbol(link->object, symbol->name, STB_GLOBAL, STT_NOTYPE, NULL, 0, 0);
+	g_hash_table_insert(link->moved, (gpointer)symbol, moved);
+}
+
 static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefContext *c, GHashTable *definitions,
 			      GHashTable *offsets, GError **error)
 {
@@ -198,6 +206,10 @@ static gboolean add_undefined(KmLink *link, const KmSymbol *symbol, const KmRefC
 	KmSymbol *definition = patched && patched->section ? NULL : g_hash_table_lookup(definitions, symbol->name);
 	if (definition) {
 		add_pending(link, symbol, definition);
+		return TRUE;
+	}
+	if (km_arch_is_loader_symbol(link->object->arch, symbol->name)) {
+		add_loader_symbol(link, symbol);
 		return TRUE;
 	}
 	KmRef *ref = km_ref_new(c, patched, symbol->name, error);

@@ -6,11 +6,18 @@
 
 #include "base/error.h"
 
+/* Bytes of the code that sets up a TOC pointer, and the most that lies between a function's two entries (ELFv2: st_other). */
+#define TOC_SETUP 8
+#define MAX_LOCAL_ENTRY 64
+
 typedef struct {
 	KmGround ground;
 	const KmImage *image;
 	guint64 init_start, init_end;
+	guint64 percpu_start, percpu_end;
 	char *compiler;
+	gboolean has_toc;
+	guint64 toc;
 } ImageGround;
 
 static KmName name_of(const KmKsym *symbols, guint index)
@@ -71,6 +78,36 @@ static gboolean image_name_below(KmGround *ground, guint64 address, KmName *name
 	return TRUE;
 }
 
+/*
+ * A branch goes to a function's local entry, behind its set-up of the TOC pointer, or to a stub that branches on. What was called is what has a name there; FALSE:
+ * nothing has.
+ */
+static gboolean function_of(const ImageGround *g, const KmArch *arch, guint64 *address)
+{
+	guint64 toc;
+	if (km_image_symbols_at(g->image, *address))
+		return TRUE;
+	const guint8 *before = km_image_bytes(g->image, *address - TOC_SETUP, TOC_SETUP);
+	const KmKsym *nearest = km_image_nearest(g->image, *address);
+	if (!before || !nearest || *address - nearest->address > MAX_LOCAL_ENTRY ||
+	    !arch->toc_setup(before, TOC_SETUP, *address - TOC_SETUP, &toc))
+		return FALSE;
+	*address = nearest->address;
+	return TRUE;
+}
+
+/* All functions that set up a TOC pointer set up the same; the first that does tells. */
+static void find_toc(ImageGround *g)
+{
+	const KmArch *arch = km_image_arch(g->image);
+	gsize n;
+	const KmKsym *symbols = km_image_symbols(g->image, &n);
+	for (gsize i = 0; arch->toc_setup && i < n && !g->has_toc; i++) {
+		const guint8 *code = strchr("tT", symbols[i].type) ? km_image_bytes(g->image, symbols[i].address, TOC_SETUP) : NULL;
+		g->has_toc = code && arch->toc_setup(code, TOC_SETUP, symbols[i].address, &g->toc);
+	}
+}
+
 static gboolean image_symbol_value(KmGround *ground, const KmSection *section, gsize index, guint64 place,
 				   guint64 *value)
 {
@@ -83,13 +120,29 @@ static gboolean image_symbol_value(KmGround *ground, const KmSection *section, g
 		return TRUE;
 	}
 	const guint8 *field = info && info->size ? km_image_bytes(g->image, place, info->size) : NULL;
-	return field && arch->symbol_value(reloc->type, field, place, reloc->addend, value);
+	if (!field || !arch->symbol_value(reloc->type, field, place, reloc->addend, value))
+		return FALSE;
+	return info->kind != KM_RELOC_CALL || !arch->toc_setup || function_of(g, arch, value);
+}
+
+static gboolean image_toc(KmGround *ground, guint64 *toc)
+{
+	const ImageGround *g = (ImageGround *)ground;
+	*toc = g->toc;
+	return g->has_toc;
+}
+
+static gboolean image_pointer(KmGround *ground, guint64 address, guint64 *value)
+{
+	return km_image_pointer(((ImageGround *)ground)->image, address, value);
 }
 
 static gboolean image_is_init(KmGround *ground, guint64 address)
 {
 	ImageGround *g = (ImageGround *)ground;
-	return address >= g->init_start && address < g->init_end;
+	/* What each CPU has a copy of may have its first in there: an address of it only tells where in the copies. */
+	gboolean per_cpu = address >= g->percpu_start && address < g->percpu_end;
+	return address >= g->init_start && address < g->init_end && !per_cpu;
 }
 
 static gboolean image_is_patchable(KmGround *ground, guint64 address, guint64 size)
@@ -145,6 +198,8 @@ static const KmGroundOps image_ops = {
 	.names_at = image_names_at,
 	.name_below = image_name_below,
 	.symbol_value = image_symbol_value,
+	.toc = image_toc,
+	.pointer = image_pointer,
 	.is_init = image_is_init,
 	.is_patchable = image_is_patchable,
 	.identify = image_identify,
@@ -160,7 +215,10 @@ KmGround *km_ground_image(const KmImage *image)
 	g->image = image;
 	g->init_start = address_of(image, "__init_begin");
 	g->init_end = address_of(image, "__init_end");
+	g->percpu_start = address_of(image, "__per_cpu_start");
+	g->percpu_end = address_of(image, "__per_cpu_end");
 	g->compiler = banner_compiler(km_image_banner(image));
+	find_toc(g);
 	return &g->ground;
 }
 

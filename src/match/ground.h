@@ -34,6 +34,10 @@ typedef struct {
 	 */
 	gboolean (*symbol_value)(KmGround *ground, const KmSection *section, gsize index, guint64 place,
 				 guint64 *value);
+	/* Where the TOC pointer points; NULL, or FALSE: unknown, or there is none. */
+	gboolean (*toc)(KmGround *ground, guint64 *toc);
+	/* What a slot at address holds once the kernel runs; NULL, or FALSE: unknown. */
+	gboolean (*pointer)(KmGround *ground, guint64 address, guint64 *value);
 	/*
 	 * The relocations still present in [address, address + size) that write something; NULL: they are all
 	 * resolved.

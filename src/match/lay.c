@@ -195,9 +195,26 @@ const guint8 *km_lay_field(const KmMatch *match, const KmSection *section, guint
 	return match->ground->ops->bytes(match->ground, at ? at : base + offset, size);
 }
 
+/* The instruction of size bytes at start has a field that the linker fills in, and it wrote another one that does the same. */
+static gboolean is_relaxed(const KmMatch *match, const KmSection *section, guint64 start, guint size, guint64 base)
+{
+	const KmArch *arch = match->plain->arch;
+	gsize n = 0;
+	if (!arch->relaxed || match->ground->ops->has_reloc || start + size > section->size)
+		return FALSE;
+	const KmReloc *relocs = km_section_relocs_in(section, start, start + size, &n);
+	const guint8 *theirs = match->ground->ops->bytes(match->ground, base + start, size);
+	return n && theirs &&
+	       arch->relaxed(relocs->type, km_object_get_u32(match->plain, section->data->data + start),
+			     km_object_get_u32(match->plain, theirs));
+}
+
 /* The whole instruction that the byte at offset is of was moved, or is another that does the same; behind its end, or 0. */
 static guint64 moved_end(const KmMatch *match, const KmSection *section, guint64 offset, guint64 base)
 {
+	const guint insn_size = match->plain->arch->insn_size;
+	if (insn_size && is_relaxed(match, section, offset - offset % insn_size, insn_size, base))
+		return offset - offset % insn_size + insn_size;
 	guint size = match->plain->arch->insn_size;
 	guint64 start = size ? offset - offset % size : 0, at = size ? moved_to(match, section, start, base) : 0;
 	const guint8 *theirs = at ? match->ground->ops->bytes(match->ground, at, size) : NULL;

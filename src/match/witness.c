@@ -5,7 +5,12 @@
  */
 #include "match/lay.h"
 
+#include <string.h>
+
 #include "base/error.h"
+
+/* ELFv2: slots for addresses, which the linker puts together with those of other units. */
+#define TOC_SECTION ".toc"
 
 static void tell(KmSpot *spot, guint64 address, const KmSection *by, guint64 by_offset)
 {
@@ -45,8 +50,18 @@ static gboolean part_of_address(const KmMatch *match, const Stretch *s, const Km
 {
 	const KmArch *arch = match->plain->arch;
 	const KmRelocInfo *info = km_arch_reloc(arch, r->type);
-	const guint8 *field = info && info->size ? km_lay_field(match, s->section, r->offset, s->base, info->size) : NULL;
+	guint size = info && info->size ? MAX(info->size, arch->insn_size) : 0;
+	const guint8 *field = size ? km_lay_field(match, s->section, r->offset, s->base, size) : NULL;
 	return field && arch->address_part(r->type, field, s->base + r->offset, bits, mask);
+}
+
+/* What both parts of an address together count from. FALSE: unknown. */
+static gboolean base_of(const KmMatch *match, const KmReloc *r, guint64 *base)
+{
+	const KmRelocInfo *info = km_arch_reloc(match->plain->arch, r->type);
+	*base = 0;
+	return info && (info->kind != KM_RELOC_TOC ||
+			(match->ground->ops->toc && match->ground->ops->toc(match->ground, base)));
 }
 
 /*
@@ -55,24 +70,63 @@ static gboolean part_of_address(const KmMatch *match, const Stretch *s, const Km
  */
 static gboolean join_parts(const KmMatch *match, const Stretch *s, const KmReloc *r, guint64 *value)
 {
-	guint64 bits, mask, other_bits, other_mask;
-	if (!match->plain->arch->address_part || match->ground->ops->has_reloc || !part_of_address(match, s, r, &bits, &mask))
+	guint64 bits, mask, other_bits, other_mask, base;
+	if (!match->plain->arch->address_part || match->ground->ops->has_reloc || !part_of_address(match, s, r, &bits, &mask) ||
+	    !base_of(match, r, &base))
 		return FALSE;
 	for (gsize i = 0; i < s->n; i++) {
 		const KmReloc *other = &s->first[i];
 		if (other->symbol != r->symbol || other->addend != r->addend ||
 		    !part_of_address(match, s, other, &other_bits, &other_mask) || other_mask != ~mask)
 			continue;
-		*value = (bits | other_bits) - (guint64)r->addend;
+		*value = base + bits + other_bits - (guint64)r->addend;
 		return TRUE;
 	}
 	return FALSE;
+}
+
+/* The relocation of the slot that r leads to, in a section of slots for addresses (.toc); NULL: it leads elsewhere. */
+static const KmReloc *slot_of(const KmMatch *match, const KmReloc *r)
+{
+	const KmRelocInfo *info = km_arch_reloc(match->plain->arch, r->type);
+	if (!match->plain->arch->reads_place || !r->symbol->section || !info || info->kind != KM_RELOC_TOC ||
+	    strcmp(r->symbol->section->name, TOC_SECTION))
+		return NULL;
+	guint64 at = r->symbol->value + (guint64)r->addend;
+	gsize n;
+	const KmReloc *slot = km_section_relocs_in(r->symbol->section, at, at + 1, &n);
+	return n ? slot : NULL;
+}
+
+/*
+ * Of two fields that lead to a slot, the one whose instruction reads it tells what the slot is to hold: it still reads it, from wherever the linker has
+ * put one slot for all units, or computes that address.
+ */
+static void hear_slot(KmMatch *match, const KmReloc *r, const KmReloc *slot, const Stretch *s)
+{
+	const KmArch *arch = match->plain->arch;
+	const guint8 *ours = s->section->data->data + r->offset;
+	const guint8 *theirs = km_lay_field(match, s->section, r->offset, s->base, arch->insn_size);
+	guint64 value, address;
+	KmSpot *spot = spot_of(match, slot->symbol, &value);
+	if (!spot || !theirs || !arch->reads_place(ours) || !join_parts(match, s, r, &address))
+		return;
+	address += (guint64)r->addend;
+	if (arch->reads_place(theirs) &&
+	    (!match->ground->ops->pointer || !match->ground->ops->pointer(match->ground, address, &address)))
+		return;
+	tell(spot, address - (guint64)slot->addend - value, s->section, r->offset);
 }
 
 static void hear(KmMatch *match, const KmSection *section, gsize index, const Stretch *s)
 {
 	const KmReloc *reloc = &g_array_index(section->relocs, KmReloc, index);
 	guint64 value, address;
+	const KmReloc *slot = match->ground->ops->has_reloc ? NULL : slot_of(match, reloc);
+	if (slot) {
+		hear_slot(match, reloc, slot, s);
+		return;
+	}
 	KmSpot *spot = spot_of(match, reloc->symbol, &value);
 	if (!spot || km_lay_is_nop(match, section, reloc->offset, s->base) ||
 	    (!match->ground->ops->symbol_value(match->ground, section, index, s->base + reloc->offset, &address) &&

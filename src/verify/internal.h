@@ -13,6 +13,7 @@ typedef enum {
 	KM_AT_VMLINUX, /* address */
 	KM_AT_STOCK, /* address is an offset in section of a stock module */
 	KM_AT_INSIDE, /* the same in the live patch */
+	KM_AT_LOADER, /* what the module loader gives a value by itself */
 	KM_AT_RUNTIME, /* a function of kmend's own runtime; address tells which */
 } KmAtKind;
 

@@ -17,6 +17,9 @@ static gboolean fits_address(const KmObject *module, const KmReloc *r, const KmR
 {
 	static const guint8 ones[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	guint64 value = 0;
+	/* Parts of a distance from a place in the module to another, or of the TOC pointer itself. */
+	if (info->kind == KM_RELOC_TOC || km_arch_is_loader_symbol(module->arch, r->symbol->name))
+		return info->kind != KM_RELOC_TOC || r->symbol->section;
 	if (info->size < 4)
 		return FALSE;
 	/* Some bits of an instruction: others have the rest of the address. */
@@ -44,14 +47,12 @@ static gboolean is_empty(const KmObject *module, const KmSection *section, const
 static void check_field(KmChecker *c, const KmSection *section, const KmReloc *r)
 {
 	const KmRelocInfo *info = km_arch_reloc(c->module->arch, r->type);
-	gboolean known = info && (info->kind == KM_RELOC_ABS || info->kind == KM_RELOC_PC ||
-				  info->kind == KM_RELOC_CALL || info->kind == KM_RELOC_NONE);
-	if (!known) {
+	if (!km_arch_is_loadable(c->module->arch, r->type)) {
 		km_find_at(c, section, r->offset, "relocation %s (%u), which the module loader does not know",
 			   info ? info->name : "of unknown type", r->type);
 		return;
 	}
-	if (info->kind == KM_RELOC_NONE)
+	if (info->kind == KM_RELOC_NONE || info->kind == KM_RELOC_HINT)
 		return;
 	if (!section->data || r->offset > section->data->len || info->size > section->data->len - r->offset) {
 		km_find_at(c, section, r->offset, "relocation %s outside the section's bytes", info->name);
@@ -71,7 +72,7 @@ static void check_target(KmChecker *c, const KmSection *section, guint i)
 	const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 	const KmRelocInfo *info = km_arch_reloc(c->module->arch, r->type);
 	KmAt at = km_at_symbol(c, r->symbol);
-	if (!info || info->kind == KM_RELOC_NONE)
+	if (!info || info->kind == KM_RELOC_NONE || (info->kind == KM_RELOC_HINT && r->symbol == c->module->null_symbol))
 		return;
 	if (!at.kind || (at.kind == KM_AT_VALUE && !*r->symbol->name)) {
 		km_find_at(c, section, r->offset, "a relocation that leads nowhere%s%s", *r->symbol->name ? ": " : "",
@@ -84,6 +85,19 @@ static void check_target(KmChecker *c, const KmSection *section, guint i)
 			   at.section->name, target);
 	if (at.kind == KM_AT_INSIDE && (section->flags & SHF_ALLOC) && !(at.section->flags & SHF_ALLOC))
 		km_find_at(c, section, r->offset, "refers to section %s, which is not loaded", at.section->name);
+}
+
+/* Calls of what is not in the module go through a stub of the loader, where distance demands it. The tracer's hook is its own business. */
+static void check_call(KmChecker *c, const KmSection *section, const KmReloc *r)
+{
+	const KmArch *arch = c->module->arch;
+	const KmRelocInfo *info = km_arch_reloc(arch, r->type);
+	if (!arch->call_problem || r->symbol->section || !info || info->kind != KM_RELOC_CALL || !section->data ||
+	    r->offset + 4 > section->data->len || g_strv_contains(arch->hooks, r->symbol->name))
+		return;
+	const char *problem = arch->call_problem(section->data->data + r->offset, section->data->len - r->offset);
+	if (problem)
+		km_find_at(c, section, r->offset, "%s (to %s)", problem, r->symbol->name);
 }
 
 static void check_overlap(KmChecker *c, const KmSection *section, guint i)
@@ -103,6 +117,7 @@ static void check_relocs(KmChecker *c)
 		for (guint i = 0; applied && i < section->relocs->len; i++) {
 			check_field(c, section, &g_array_index(section->relocs, KmReloc, i));
 			check_target(c, section, i);
+			check_call(c, section, &g_array_index(section->relocs, KmReloc, i));
 			check_overlap(c, section, i);
 			c->result->relocations++;
 		}
@@ -128,7 +143,7 @@ static void check_klp_reloc(KmChecker *c, const KmSection *klp, const KmReloc *r
 			   name, object);
 	/* Tables are read when the live patch is loaded. */
 	const KmSpecial *special = km_special_find(klp->klp_target->name);
-	if (late && special)
+	if (late && special && special->kind != KM_SPECIAL_SLOTS)
 		km_find_at(c, klp, r->offset, "%s of %s would be resolved after the kernel has read %s", name, object,
 			   klp->klp_target->name);
 }
@@ -295,7 +310,8 @@ static void check_symbols(KmChecker *c)
 		if (g_str_has_prefix(symbol->name, ".klp.sym.") ||
 		    (!symbol->section && symbol->shndx == KM_SHN_LIVEPATCH))
 			check_klp_symbol(c, symbol);
-		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name)
+		else if (!symbol->section && symbol->shndx == SHN_UNDEF && *symbol->name &&
+			 !km_arch_is_loader_symbol(c->module->arch, symbol->name))
 			check_undefined(c, symbol);
 		else if (!symbol->section && symbol->shndx == SHN_COMMON)
 			km_find(c, symbol->name, "a common symbol: the loader refuses those");

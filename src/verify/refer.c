@@ -305,12 +305,23 @@ static void compare_named(Look *l)
 	must_be_at(l, expected, l->ours->addend, symbol, NULL);
 }
 
+/* One of a section of slots, each of which means what it holds. */
+static void compare_slot(const Look *l, KmSection *from, guint size)
+{
+	if (must_be_inside(l, "a slot of") && l->target >= 0 && (guint64)l->target + size <= from->size)
+		pair_range(l, l->view, from, (guint64)l->target - (guint64)l->target % size, size);
+}
+
 static void compare_defined(Look *l)
 {
 	KmSection *section = l->ours->symbol->section;
 	const KmSpecial *special = km_special_find(section->name);
 	if (special && special->kind == KM_SPECIAL_CODE) {
 		compare_stretch(l, section);
+		return;
+	}
+	if (special && special->kind == KM_SPECIAL_SLOTS) {
+		compare_slot(l, section, special->entry_size);
 		return;
 	}
 	KmSymbol *thing = km_view_thing(l->view, l->ours->symbol, section, l->target);

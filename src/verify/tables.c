@@ -9,6 +9,7 @@
 
 #define STATIC_CALL_TRAMP "__SCT__"
 #define STATIC_CALL_KEY "__SCK__"
+#define HOOK_CALLS "__mcount_loc"
 /* include/linux/static_call_types.h: kept in the lowest bit of the key's address */
 #define STATIC_CALL_TAIL 1
 
@@ -204,6 +205,22 @@ static void check_static_call_keys(KmChecker *c, const KmSection *table, guint s
 	}
 }
 
+/* ---- hook calls ---- */
+
+/* Those that the kernel does not know of stay calls for ever. It reads the rows as plain addresses. */
+static void check_hook_calls(KmChecker *c)
+{
+	const KmSection *table = km_object_find_section(c->module, HOOK_CALLS);
+	for (guint i = 0; table && i < table->relocs->len; i++) {
+		const KmReloc *r = &g_array_index(table->relocs, KmReloc, i);
+		if (r->type != c->module->arch->abs64)
+			km_find_at(c, table, r->offset, "a row that is no address");
+	}
+	for (const char *const *hook = c->module->arch->hooks; *hook; hook++)
+		if (is_customary(c, HOOK_CALLS) && km_object_find_symbol(c->module, *hook))
+			check_sites(c, HOOK_CALLS, *hook, 8);
+}
+
 /* ---- landing pads ---- */
 
 static gboolean is_address_taken(const KmChecker *c, const KmSection *code, guint64 at)
@@ -250,5 +267,6 @@ void km_check_tables(KmChecker *c)
 		/* Calls that only the own runtime leads somewhere are in no list of calls: the kernel reads it before that. */
 		if (is_customary(c, t->table) && !(c->own && !*t->callee))
 			check_sites(c, t->table, t->callee, 4);
+	check_hook_calls(c);
 	check_seals(c);
 }

@@ -132,6 +132,8 @@ static KmAt in_runtime(const KmChecker *c, const char *name)
 
 KmAt km_at_global(KmChecker *c, const char *owner, const char *name)
 {
+	if (km_arch_is_loader_symbol(c->module->arch, name))
+		return (KmAt){ .kind = KM_AT_LOADER };
 	KmAt at = strcmp(owner, "vmlinux") ? global_in_stock(km_stock(c, owner), name) : (KmAt){ 0 };
 	if (!at.kind)
 		at = global_in_image(c, name);
@@ -155,6 +157,8 @@ KmAt km_at_symbol(KmChecker *c, const KmSymbol *symbol)
 		return (KmAt){ .kind = KM_AT_INSIDE, .section = symbol->section, .address = symbol->value };
 	if (symbol->shndx == SHN_ABS)
 		return (KmAt){ .kind = KM_AT_VALUE, .address = symbol->value };
+	if (symbol->shndx == SHN_UNDEF && km_arch_is_loader_symbol(c->module->arch, symbol->name))
+		return (KmAt){ .kind = KM_AT_LOADER };
 	if (symbol->shndx == SHN_UNDEF && *symbol->name) {
 		const KmExport *export = km_image_export(c->input->image, symbol->name);
 		if (export)
@@ -181,6 +185,8 @@ char *km_at_describe(const KmChecker *c, const KmAt *at)
 		return g_strdup("nothing");
 	if (at->kind == KM_AT_VALUE)
 		return g_strdup_printf("the number 0x%" G_GINT64_MODIFIER "x", at->address);
+	if (at->kind == KM_AT_LOADER)
+		return g_strdup("what the module loader knows");
 	if (at->kind == KM_AT_RUNTIME)
 		return g_strdup("a function of kmend's own runtime");
 	if (at->section)

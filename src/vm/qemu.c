@@ -23,6 +23,7 @@ static const KmMachine machines[] = {
 	/* Pointer authentication as it was specified costs three times the boot; any other function signs as well. */
 	{ "arm64", "qemu-system-arm", "virt,gic-version=max", "max,pauth-impdef=on", "", "ttyAMA0", "/dev/ttyS0",
 	  "pci-serial" },
+	{ "ppc64le", "qemu-system-ppc", "pseries", "power9", "", "hvc0", "/dev/hvc1", "spapr-vty" },
 };
 
 const KmMachine *km_machine_find(const KmArch *arch, GError **error)

@@ -18,8 +18,8 @@ floor()
 	cmd) echo 6 ;;
 	klp | vm | abi | live | report) echo 5 ;;
 	verify) echo 4 ;;
-	kernel | match | diff | types | entries | listing) echo 3 ;;
-	image) echo 2 ;;
+	kernel | match | diff | types | entries) echo 3 ;;
+	image | listing) echo 2 ;;
 	elf) echo 1 ;;
 	arch | base) echo 0 ;;
 	*) echo 9 ;;

@@ -55,6 +55,7 @@ static void open_fixture(Fixture *f, const char *patch)
 	g_autoptr(GError) error = NULL;
 	f->temp = km_tempdir_new(NULL, "test-reads", NULL);
 	f->source = g_build_filename(f->temp->path, "src", NULL);
+	f->kernel.arch = km_arch_host();
 	make_tree(f);
 	put(f, "patch", patch);
 	put(f, "overlay/none", "");
