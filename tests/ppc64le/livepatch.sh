@@ -74,9 +74,9 @@ probe 2 '\A[0-9.]+ [0-9.]+ [0-9.]+ [0-9]+/[0-9]+ [0-9]+\n' '\Aload [0-9.]+ [0-9.
 
 # A module, there before the live patch and coming after it.
 change drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show\(/,/^}/ s/init_done\(zram\)/& + (zram_major > 0 ? 40 : 80)/'
-patch_of module
-build module
-tries --load zram module.ko --run 'cat /sys/block/zram0/initstate'
+patch_of state
+build state
+tries --load zram state.ko --run 'cat /sys/block/zram0/initstate'
 probe 0 '\A0\n' '\A40\n' '\A0\n'
-tries module.ko --load-later zram --run 'cat /sys/block/zram0/initstate 2>&1'
+tries state.ko --load-later zram --run 'cat /sys/block/zram0/initstate 2>&1'
 probe 0 'No such file' '\A40\n' '\A0\n'
