@@ -28,6 +28,19 @@ static guint landing_after(const KmListing *listing, const KmListed *f, const Km
 	return next < f->end && is_landing(km_listing_line(listing, next), text->landing) ? next : 0;
 }
 
+/*
+ * A label of the code itself, or its alignment: a loop at the function's start does not go through the entry, and the rest of an address (.Lpcrel_hi) counts from the
+ * instruction behind its label.
+ */
+static gboolean is_of_code(const KmLine *line)
+{
+	const char *name = line->kind == KM_LINE_LABEL ? line->word : "";
+	if (is_directive(line, ".p2align") || is_directive(line, ".balign") || is_directive(line, ".align"))
+		return TRUE;
+	return g_str_has_prefix(name, ".LBB") || g_str_has_prefix(name, ".Lpcrel_hi") ||
+	       (g_str_has_prefix(name, ".L") && g_ascii_isdigit(name[2]));
+}
+
 /* The last line of what begins a function's unwind and debug information: code comes after that. */
 static guint after_startproc(const KmListing *listing, const KmListed *f)
 {
@@ -35,7 +48,7 @@ static guint after_startproc(const KmListing *listing, const KmListed *f)
 	gboolean started = FALSE;
 	for (guint i = f->label + 1; i < f->end; i++) {
 		const KmLine *line = km_listing_line(listing, i);
-		if (line->kind == KM_LINE_INSTRUCTION || line->kind == KM_LINE_HAND ||
+		if (line->kind == KM_LINE_INSTRUCTION || line->kind == KM_LINE_HAND || is_of_code(line) ||
 		    (line->kind == KM_LINE_LABEL && *line->args))
 			break;
 		/* The second is about the first instruction. */

@@ -98,6 +98,17 @@ if command -v clang >/dev/null; then
 fi
 [ $seen = 1 ] || skip "no compiler for any of the architectures"
 
+# A loop at a function's start is behind the room, not around it.
+echo 'void spin(int *p) { do { *p += 1; asm volatile("" ::: "memory"); } while (*p); } void stay(void) { for (;;) asm volatile(""); }' >spin.c
+for compiler in gcc clang aarch64-linux-gnu-gcc 'clang -target aarch64-linux-gnu'; do
+	[ "$(uname -m)" = x86_64 ] || [ "${compiler#*-}" != "$compiler" ] || continue
+	command -v "${compiler%% *}" >/dev/null || continue
+	[ "$compiler" = "${compiler#* -target }" ] || command -v "${compiler#* -target }-as" >/dev/null || continue
+	# shellcheck disable=SC2086
+	both spin.c "--pad 2,1" -fpatchable-function-entry=2,1 $compiler || die "$compiler does not compile a loop: $(head -1 errors)"
+	"$same" theirs.o ours.o >out || die "$compiler: the room of a loop at a function's start"
+done
+
 # Exceptions, comdat functions and debug information; the program runs, and its entries are there.
 if command -v g++ >/dev/null; then
 	cat >throw.cc <<-'END'
