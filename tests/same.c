@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Are two objects the same but for how they group the records of patchable entries? Usage: same A.o B.o. Compared are sections with their bytes, symbols with their
- * values and sizes, relocations, and the places that the records name.
+ * values and sizes, relocations, and the places that the records name. Where labels are kept, the one that a record is of has whatever name its maker gave it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -47,9 +47,25 @@ static void tell_section(GPtrArray *out, const KmObject *object, const KmSection
 	}
 }
 
+/* Labels that records are of. */
+static GHashTable *recorded_labels(const KmObject *object)
+{
+	GHashTable *labels = g_hash_table_new(NULL, NULL);
+	for (guint i = 0; i < object->sections->len; i++) {
+		const KmSection *section = object->sections->pdata[i];
+		for (guint k = 0; is_record(section) && k < section->relocs->len; k++) {
+			KmSymbol *symbol = g_array_index(section->relocs, KmReloc, k).symbol;
+			if (object->arch->keeps_labels && object->arch->is_annotation(symbol))
+				g_hash_table_add(labels, symbol);
+		}
+	}
+	return labels;
+}
+
 static GPtrArray *tell(const KmObject *object)
 {
 	GPtrArray *out = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GHashTable) labels = recorded_labels(object);
 	for (guint i = 0; i < object->sections->len; i++)
 		tell_section(out, object, object->sections->pdata[i]);
 	for (guint i = 0; i < object->symbols->len; i++) {
@@ -58,8 +74,9 @@ static GPtrArray *tell(const KmObject *object)
 			g_ptr_array_add(out,
 					g_strdup_printf("symbol %s bind %u type %u other %u in %s at %" G_GUINT64_FORMAT
 							" size %" G_GUINT64_FORMAT,
-							s->name, s->bind, s->type, s->other,
-							s->section ? s->section->name : "", s->value, s->size));
+							g_hash_table_contains(labels, s) ? "of a record" : s->name,
+							s->bind, s->type, s->other, s->section ? s->section->name : "",
+							s->value, s->size));
 	}
 	g_ptr_array_sort(out, by_text);
 	return out;

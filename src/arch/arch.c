@@ -9,7 +9,7 @@
 #include "elf/object.h"
 
 static const KmArch *const architectures[] = {
-	&km_arch_x86_64, &km_arch_arm64, &km_arch_ppc64le, &km_arch_s390x, NULL,
+	&km_arch_x86_64, &km_arch_arm64, &km_arch_ppc64le, &km_arch_s390x, &km_arch_riscv64, NULL,
 };
 
 const KmArch *const *km_arch_all(void)

@@ -113,7 +113,7 @@ typedef struct {
 typedef const guint8 *(*KmReadCode)(gpointer data, guint64 address, gsize size);
 
 typedef struct KmArch {
-	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x": our name */
+	const char *name;	/* "x86_64", "arm64", "ppc64le", "s390x", "riscv64": our name */
 	const char *debian;	/* dpkg architecture: "amd64" */
 	const char *kbuild;	/* ARCH= of the kernel: "x86" */
 	const char *triplet;	/* GNU triplet of compilers: "x86_64-linux-gnu" */
@@ -123,9 +123,15 @@ typedef struct KmArch {
 	gboolean big_endian;
 	gboolean can_build;	/* `kmend build` has been made to work on it, end to end */
 	gboolean has_runtime;	/* kmend's own runtime has a part for it (runtime/arch) */
-	int capstone_arch;	/* cs_arch and cs_mode of the disassembler */
+	int capstone_arch;	/* cs_arch and cs_mode of the disassembler; -1: it does not know them all, ask number */
 	int capstone_mode;
-	guint8 insn_size;	/* bytes of an instruction the disassembler does not know; 0: its first byte tells (s390x) */
+	guint8 insn_size;	/* bytes of an instruction the disassembler does not know; 0: ask insn_length */
+	guint (*insn_length)(const guint8 *insn); /* the same by its first byte; NULL: insn_size */
+	/*
+	 * For km_arch_immediates(), in the disassembler's place; else NULL. What puts a number into a register or computes with one: the length of the instruction,
+	 * or of the two that share the number; 0: it is none. rest: all of it but the number.
+	 */
+	guint (*number)(const guint8 *code, gsize room, gint64 *value, guint64 *rest);
 	guint32 abs64;		/* r_type of a plain 64-bit address */
 	guint32 pc32;		/* r_type of a plain 32-bit PC-relative value */
 	const KmRelocInfo *relocs;	/* ended by a row without name */
@@ -184,6 +190,11 @@ typedef struct KmArch {
 
 	/* A symbol that only annotates (mapping symbols $x, $d; .L labels): never a function or datum. */
 	gboolean (*is_annotation)(const struct KmSymbol *symbol);
+	/*
+	 * Compilers' labels are kept, and what refers to one has to name it: the other half of an address is found by it, and linkers move code, which changes
+	 * what symbols stand for but no addend.
+	 */
+	gboolean keeps_labels;
 
 	/* Fills gaps between functions: whoever disassembles from one to the next must arrive at its first byte. */
 	guint8 code_fill;

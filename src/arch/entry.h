@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
 	const char *nop; /* a NOP of one unit */
 	const char *save; /* what comes before the hook's call and saves the return address; NULL: nothing */
-	const char *hook; /* the call of the hook */
+	const char *hook; /* the call of the hook; NULL: no compiler puts it at a function's start */
 	const char *hook_nops; /* in place of the call; NULL: no compiler does that */
 	const char *const *landing; /* landing pads, "mnemonic operands"; NULL-ended, or NULL */
 	/* What signs the return address, and is a landing pad too, unless it moves behind the room; what lands then; the property by which a listing wants that. */
@@ -53,6 +53,7 @@ typedef struct {
 /* How an architecture does it. */
 typedef struct {
 	guint unit; /* the N and M of -fpatchable-function-entry=N,M count NOPs of so many bytes */
+	guint wide; /* or of so many, by what the code may use: then the first NOP tells; 0: never */
 	guint need; /* so many bytes at the function's label have to be there for redirection */
 	guint branch; /* or so many there that branch back, with need of them before the label; 0: no such scheme */
 	gboolean toc; /* functions set up a register for their data, some of them */
@@ -70,5 +71,7 @@ void km_entry_find_late(const KmEntryCode *code, guint from, guint step,
 			guint (*call)(const KmEntryCode *code, guint at), KmEntryShape *shape);
 /* Of the pad at bytes: how long the run of NOPs is. */
 guint km_entry_run(const KmEntryArch *arch, const guint8 *bytes, gsize room);
+/* The N and M of the room that begins at bytes count NOPs of so many bytes. */
+guint km_entry_unit(const KmEntryArch *arch, const guint8 *bytes, gsize room);
 /* How many bytes of NOPs end at bytes + room. */
 guint km_entry_run_before(const KmEntryArch *arch, const guint8 *bytes, gsize room);

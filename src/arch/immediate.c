@@ -87,9 +87,7 @@ static gboolean compare_one(const Reader *reader, gsize at, GArray *found)
 /* Newer instructions than the disassembler knows are no obstacle as long as they are equal. */
 static gsize unknown_size(const KmArch *arch, const guint8 *insn)
 {
-	if (arch->insn_size)
-		return arch->insn_size;
-	return *insn < 0x40 ? 2 : *insn < 0xc0 ? 4 : 6;
+	return arch->insn_size ? arch->insn_size : arch->insn_length(insn);
 }
 
 static gboolean compare_all(const Reader *reader, const guint8 *a, const guint8 *b, gsize size, GArray *found)
@@ -105,14 +103,33 @@ static gboolean compare_all(const Reader *reader, const guint8 *a, const guint8 
 	return TRUE;
 }
 
+static gboolean compare_numbers(const KmArch *arch, const guint8 *a, const guint8 *b, gsize size, GArray *found)
+{
+	for (gsize at = 0, length; at < size; at += length) {
+		KmImmediate immediate = { .offset = at };
+		guint64 a_rest, b_rest;
+		length = arch->number(a + at, size - at, &immediate.was, &a_rest);
+		if (!length || length != arch->number(b + at, size - at, &immediate.now, &b_rest) || a_rest != b_rest) {
+			length = MIN(arch->insn_length(a + at), size - at);
+			if (memcmp(a + at, b + at, length))
+				return FALSE;
+		} else if (memcmp(a + at, b + at, length)) {
+			immediate.size = (guint)length;
+			g_array_append_val(found, immediate);
+		}
+	}
+	return TRUE;
+}
+
 GArray *km_arch_immediates(const KmArch *arch, const guint8 *a, const guint8 *b, gsize size)
 {
 	Reader reader;
-	if (!reader_open(&reader, arch))
+	if (!arch->number && !reader_open(&reader, arch))
 		return NULL;
 	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmImmediate));
-	if (!compare_all(&reader, a, b, size, found))
+	if (!(arch->number ? compare_numbers(arch, a, b, size, found) : compare_all(&reader, a, b, size, found)))
 		g_clear_pointer(&found, g_array_unref);
-	reader_close(&reader);
+	if (!arch->number)
+		reader_close(&reader);
 	return found;
 }

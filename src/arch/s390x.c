@@ -183,14 +183,19 @@ static gboolean decode_branch(const guint8 *insn, guint64 at, KmBranch *branch)
 	return TRUE;
 }
 
+/* The two high bits of an instruction tell its length: 2, 4, 4 or 6 bytes. */
+static guint insn_length(const guint8 *insn)
+{
+	return *insn < 0x40 ? 2 : *insn < 0xc0 ? 4 : 6;
+}
+
 static GArray *branches_out(const KmSection *section, guint64 start, guint64 end)
 {
 	GArray *found = g_array_new(FALSE, FALSE, sizeof(KmBranch));
 	guint64 at = start;
 	while (section->data && end <= section->data->len && at + 2 <= end) {
 		const guint8 *insn = section->data->data + at;
-		/* The two high bits of an instruction tell its length: 2, 4, 4 or 6 bytes. */
-		guint length = insn[0] < 0x40 ? 2 : insn[0] < 0xc0 ? 4 : 6;
+		guint length = insn_length(insn);
 		KmBranch branch;
 		if (at + length > end)
 			break;
@@ -225,7 +230,7 @@ const KmArch km_arch_s390x = {
 	.big_endian = TRUE,
 	.capstone_arch = CS_ARCH_SYSZ,
 	.capstone_mode = (int)(CS_MODE_BIG_ENDIAN),
-	.insn_size = 0,
+	.insn_length = insn_length,
 	.abs64 = R_390_64,
 	.pc32 = R_390_PC32,
 	.relocs = relocs,

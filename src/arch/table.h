@@ -10,12 +10,14 @@ extern const KmArch km_arch_x86_64;
 extern const KmArch km_arch_arm64;
 extern const KmArch km_arch_ppc64le;
 extern const KmArch km_arch_s390x;
+extern const KmArch km_arch_riscv64;
 
 /* ARCH-entry.c: KmArch.entry */
 extern const KmEntryArch km_entry_x86_64;
 extern const KmEntryArch km_entry_arm64;
 extern const KmEntryArch km_entry_ppc64le;
 extern const KmEntryArch km_entry_s390x;
+extern const KmEntryArch km_entry_riscv64;
 
 /* A row of a relocation table: the name is the one of the psABI. */
 #define KM_RELOC_ROW(number, reloc_name, reloc_kind, bytes, bits)                                                      \
@@ -36,6 +38,11 @@ static inline gint64 km_arch_sign_extend(guint64 value, guint bits)
 }
 
 /* Little-endian numbers at a field of any alignment. */
+static inline guint16 km_arch_le16(const guint8 *field)
+{
+	return (guint16)(field[0] | field[1] << 8);
+}
+
 static inline guint32 km_arch_le32(const guint8 *field)
 {
 	guint32 word;
@@ -68,6 +75,9 @@ char *km_arch_arm64_read_constant(const char *kind, const char *symbol, const ch
 /* arm64-erratum.c: KmArch.moved_to; bytes from an ADR to what it tells the address of, or pages for ADRP */
 guint64 km_arch_arm64_moved_to(const guint8 *ours, guint64 place, KmReadCode read, gpointer data);
 gint64 km_arch_arm64_adr_distance(guint32 insn);
+/* riscv64.c: is it auipc and jalr through the same register, and how far do they go? And how far jal goes. */
+gboolean km_arch_riscv64_far_call(const guint8 *code, gint64 *distance);
+gint64 km_arch_riscv64_jal_distance(guint32 insn);
 /* What km_arch_reader_new() makes. */
 typedef struct {
 	size_t handle; /* csh */

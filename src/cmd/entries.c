@@ -26,7 +26,7 @@ static void print_place(const KmAudit *audit, const KmCodeFunction *f)
 /* NAME PLACE KIND at SITE, pad, record. */
 static void print_entry(const KmAudit *audit, const KmEntry *e)
 {
-	g_autofree char *pad = km_entry_pad(e, audit->view->arch);
+	g_autofree char *pad = km_entry_pad(e);
 	printf("  %-40s ", e->function->name);
 	print_place(audit, e->function);
 	if (e->shape.kind != KM_ENTRY_NONE)

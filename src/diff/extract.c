@@ -287,10 +287,30 @@ static gboolean take_datum(Extract *x, KmSymbol *datum, GError **error)
 	return take_range(x, section, (gint64)datum->value, datum->size, &piece, error);
 }
 
+/* A compiler's label that has to stay one. */
+static gboolean is_kept_label(const Extract *x, const KmSymbol *symbol)
+{
+	return x->in->arch->keeps_labels && symbol->section && symbol->type != STT_SECTION &&
+	       x->in->arch->is_annotation(symbol);
+}
+
+/* The symbol in the output by which a place in a taken piece is called; NULL: it has none. */
+static KmSymbol *name_inside(Extract *x, KmSymbol *symbol)
+{
+	KmSymbol *named = g_hash_table_lookup(x->defined, symbol);
+	const Piece *piece = named || !is_kept_label(x, symbol) ? NULL : piece_at(x, symbol->section, symbol->value);
+	if (!piece)
+		return named;
+	named = km_object_add_symbol(x->out, symbol->name, STB_LOCAL, STT_NOTYPE, piece->to,
+				     symbol->value - piece->start + piece->at, 0);
+	g_hash_table_insert(x->defined, symbol, named);
+	return named;
+}
+
 /* Point at a place inside a taken piece through its section's symbol, or its own symbol where it has one. */
 static gboolean set_inside(Extract *x, KmReloc *out, const Target *t, const Piece *piece, GError **error)
 {
-	KmSymbol *named = g_hash_table_lookup(x->defined, t->symbol);
+	KmSymbol *named = name_inside(x, t->symbol);
 	if (named) {
 		out->symbol = named;
 		return TRUE;
@@ -313,9 +333,9 @@ static void set_outside(KmReloc *out, const Target *t, KmSymbol *thing, KmSymbol
 static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, const Target *t, KmSymbol *f,
 				  GError **error)
 {
-	gboolean at_start = t->offset == (gint64)f->value;
+	gboolean at_start = t->offset == (gint64)f->value, label = is_kept_label(x, t->symbol);
 	if (g_hash_table_contains(x->included, f)) {
-		gboolean own = km_special_find(by->from->name) || km_name_is_cold_part(f->name) || !at_start;
+		gboolean own = km_special_find(by->from->name) || km_name_is_cold_part(f->name) || !at_start || label;
 		/*
 		 * A pointer to a replaced function must stay the original's: the pointer can outlive the live patch, and two
 		 * pointers to one function must compare equal. The original's entry leads to the replacement anyway.
@@ -328,7 +348,8 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 			return FALSE;
 		return set_inside(x, out, t, piece_at(x, f->section, f->value), error);
 	}
-	if (!at_start && f->type == STT_FUNC && !km_special_find(by->from->name) && t->symbol->type == STT_SECTION)
+	if (!at_start && f->type == STT_FUNC && !km_special_find(by->from->name) &&
+	    (t->symbol->type == STT_SECTION || label))
 		return km_refuse(error,
 				 "%s: %s refers into the middle of %s (+0x%" G_GINT64_MODIFIER
 				 "x), which is not replaced; "
@@ -492,6 +513,9 @@ static gboolean refer(Extract *x, const Piece *by, KmReloc *out, const Target *t
 		return TRUE;
 	}
 	const KmSpecial *special = km_special_find(t->section->name);
+	/* A row counts from itself. */
+	if (special && t->section == by->from && t->offset >= 0 && (guint64)t->offset - by->start < by->size)
+		return set_inside(x, out, t, by, error);
 	if (special && special->kind == KM_SPECIAL_CODE)
 		return refer_to_stretch(x, out, t, error);
 	if (special && special->kind == KM_SPECIAL_SLOTS)

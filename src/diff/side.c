@@ -290,12 +290,29 @@ static void blank_line(const KmSide *side, GByteArray *plain, guint64 at, guint 
 	}
 }
 
+/* How many fields of [start, end) hold addresses: relocations that write one number together count once. end_of_last: where the last of them ends, or 0. */
+static guint count_addresses(const KmSide *side, const KmSection *section, guint64 start, guint64 end, guint most,
+			     guint64 *end_of_last)
+{
+	guint n, found = 0;
+	const KmRef *refs = km_side_refs_in(side, section, start, end, &n);
+	*end_of_last = 0;
+	for (guint i = 0; i < n; i++) {
+		if (i && refs[i].offset == refs[i - 1].offset)
+			continue;
+		if (found == most)
+			break;
+		*end_of_last = refs[i].info ? refs[i].offset + refs[i].info->size : 0;
+		found++;
+	}
+	return found;
+}
+
 /* The end of the nth field that holds an address in [start, end), counted from 1; 0 when there are fewer. */
 static guint64 after_address(const KmSide *side, const KmSection *section, guint64 start, guint64 end, guint nth)
 {
-	guint n;
-	const KmRef *refs = km_side_refs_in(side, section, start, end, &n);
-	return nth && n >= nth && refs[nth - 1].info ? refs[nth - 1].offset + refs[nth - 1].info->size : 0;
+	guint64 at;
+	return count_addresses(side, section, start, end, nth, &at) == nth ? at : 0;
 }
 
 /*
@@ -319,10 +336,9 @@ static void blank_lines(KmSide *side, const KmSection *section, GByteArray *plai
 	}
 	guint size = bug ? km_special_entry_size(km_special_find(section->name), section, NULL) : 0;
 	for (guint64 start = 0; size && start + size <= section->size; start += size) {
-		guint n;
-		km_side_refs_in(side, section, start, start + size, &n);
-		guint64 at = n >= 2 ? after_address(side, section, start, start + size, n) : 0;
-		if (at && at + 2 <= start + size)
+		guint64 at;
+		guint n = count_addresses(side, section, start, start + size, G_MAXUINT, &at);
+		if (n >= 2 && at && at + 2 <= start + size)
 			blank_line(side, plain, at, 2, 0xffff);
 	}
 }

@@ -123,7 +123,7 @@ static gboolean is_in_code(const KmSymbol *symbol)
 }
 
 /*
- * Do relocations lie at the same offsets in every stretch of size bytes? Any but the first may be missing (an alternative
+ * Do relocations lie at the same offsets in every stretch of size bytes (those that write one number together counted once)? Any but the first may be missing (an alternative
  * that is removed has no replacement). The last entry may lack the padding that the
  * assembler puts before each next one (.parainstructions: 16 bytes each, the last one 12).
  */
@@ -138,6 +138,8 @@ static gboolean has_period(const KmSection *section, guint64 size, guint max_rel
 		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 		guint64 place = r->offset % size;
 		guint k = 0;
+		if (i && r->offset == r[-1].offset)
+			continue;
 		in_entry = r->offset / size == next ? 1 : in_entry + 1;
 		/* Addresses all through, as in __jump_table, repeat at every 8 bytes; but an entry starts with a place in code. */
 		if (in_entry == 1 && ((n_places && place != places[0]) || !is_in_code(r->symbol)))

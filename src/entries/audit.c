@@ -86,6 +86,15 @@ static guint room_before(const KmCode *view, const KmCodeFunction *f, guint64 fl
 	return r && r->address < f->address ? (guint)(f->address - r->address) : 0;
 }
 
+/* Where the room has NOPs of either size, its first one tells. */
+static guint unit_of(const KmCode *view, const KmEntry *e)
+{
+	const KmEntryArch *arch = view->arch->entry;
+	guint64 start = e->function->address + (e->before ? -(guint64)e->before : e->shape.site);
+	const guint8 *bytes = arch->wide ? km_code_bytes(view, start, arch->wide) : NULL;
+	return bytes ? km_entry_unit(arch, bytes, arch->wide) : arch->unit;
+}
+
 static void read_type(const KmCode *view, KmEntry *e)
 {
 	const KmEntryArch *arch = view->arch->entry;
@@ -159,6 +168,7 @@ static void read_entries(KmAudit *audit)
 		end = MAX(end, f->address + (view->image ? 0 : f->size));
 		read_shape(view, f, &e.shape);
 		e.before = room_before(view, f, MIN(floor, f->address));
+		e.unit = unit_of(view, &e);
 		read_type(view, &e);
 		e.record = find_record(view, &e);
 		g_array_append_val(audit->entries, e);

@@ -35,6 +35,7 @@ typedef struct {
 	const KmCodeFunction *function; /* of the view */
 	KmEntryShape shape;
 	guint before; /* bytes of room before the label (before its landing pad) */
+	guint unit; /* bytes of a NOP of its room */
 	guint type_size; /* bytes that tell the type for indirect calls before that; 0: none */
 	guint32 type;
 	const KmCodeRecord *record; /* the one that makes it known; NULL: none. Of the view */
@@ -72,6 +73,6 @@ const char *km_entry_kind_text(KmEntryKind kind);
 const char *km_patchable_text(KmPatchable verdict);
 const char *km_finding_name(KmFindingKind kind);
 /* "5+11": as -fpatchable-function-entry counts, N,M; NULL when it is no pad. Caller owns. */
-char *km_entry_pad(const KmEntry *entry, const KmArch *arch);
+char *km_entry_pad(const KmEntry *entry);
 
 json_t *km_audit_to_json(const KmAudit *audit);

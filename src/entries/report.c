@@ -48,13 +48,13 @@ const char *km_finding_name(KmFindingKind kind)
 	return names[kind];
 }
 
-char *km_entry_pad(const KmEntry *entry, const KmArch *arch)
+char *km_entry_pad(const KmEntry *entry)
 {
 	gboolean pad = entry->shape.kind == KM_ENTRY_NOPS || entry->shape.kind == KM_ENTRY_STUB;
 	if (!pad && !entry->before)
 		return NULL;
-	guint unit = arch->entry->unit;
-	return g_strdup_printf("%u,%u", ((pad ? entry->shape.size : 0) + entry->before) / unit, entry->before / unit);
+	return g_strdup_printf("%u,%u", ((pad ? entry->shape.size : 0) + entry->before) / entry->unit,
+			       entry->before / entry->unit);
 }
 
 static json_t *place_of(const KmCode *view, guint64 address)
@@ -71,7 +71,7 @@ static json_t *entry_json(const KmCode *view, const KmEntry *e)
 				km_json_text(f->section), "address", place_of(view, f->address), "size",
 				(json_int_t)f->size, "entry", kind_name(e->shape.kind), "verdict",
 				verdict_name(e->verdict), "before", (int)e->before, "landing", (int)e->shape.landing);
-	g_autofree char *pad = km_entry_pad(e, view->arch);
+	g_autofree char *pad = km_entry_pad(e);
 	if (pad)
 		json_object_set_new(row, "pad", json_string(pad));
 	if (e->shape.kind != KM_ENTRY_NONE) {

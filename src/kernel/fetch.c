@@ -221,7 +221,8 @@ static const KmArch *choose_arch(const char *release, const char *name, GError *
 {
 	const KmArch *arch = name ? km_arch_by_name(name) : release ? km_debian_flavour(release) : NULL;
 	if (name && !arch)
-		return km_fail_null(error, "architecture '%s' is not known (x86_64, arm64, ppc64le, s390x)", name);
+		return km_fail_null(error, "architecture '%s' is not known (x86_64, arm64, ppc64le, s390x, riscv64)",
+				    name);
 	if (!arch)
 		arch = km_arch_host();
 	return arch ? arch : km_fail_null(error, "this machine's architecture is none of ours; name one with --arch");

@@ -204,6 +204,12 @@ gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError
 	const char *wanted = pad->kind == KM_PAD_NOPS	? text->nop
 			     : pad->kind == KM_PAD_HOOK ? text->hook
 							: text->hook_nops;
+	if (!wanted && pad->kind == KM_PAD_HOOK)
+		return km_refuse(
+			error,
+			"on %s no compiler calls the hook before the prologue, and a listing does not tell where "
+			"behind it would be right: leave room with --pad",
+			arch->name);
 	if (!wanted)
 		return km_refuse(error, "entries of %s have no form without a call of the hook: leave room with --pad",
 				 arch->name);

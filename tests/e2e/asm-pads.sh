@@ -90,17 +90,24 @@ if command -v s390x-linux-gnu-gcc >/dev/null; then
 	equal gcc "--pad 6,3" -fpatchable-function-entry=6,3 s390x-linux-gnu-gcc
 	alike gcc --hook "-pg -mfentry -mrecord-mcount" s390x-linux-gnu-gcc
 fi
+if command -v riscv64-linux-gnu-gcc >/dev/null; then
+	equal gcc "--pad 8,4" -fpatchable-function-entry=8,4 riscv64-linux-gnu-gcc -ffunction-sections
+	equal gcc "--pad 4" -fpatchable-function-entry=4 riscv64-linux-gnu-gcc -mno-relax -g -gno-record-gcc-switches
+	equal gcc "--pad 4,2" -fpatchable-function-entry=4,2 riscv64-linux-gnu-gcc -march=rv64imafd
+fi
 if command -v clang >/dev/null; then
 	corpus clang
 	[ "$(uname -m)" != x86_64 ] || equal clang "--pad 1" -fpatchable-function-entry=1 clang
 	! command -v aarch64-linux-gnu-as >/dev/null ||
 		equal clang "--pad 4,2" -fpatchable-function-entry=4,2 clang -target aarch64-linux-gnu -mbranch-protection=standard
+	! command -v riscv64-linux-gnu-as >/dev/null ||
+		equal clang "--pad 8,4" -fpatchable-function-entry=8,4 clang -target riscv64-linux-gnu -march=rv64gc
 fi
 [ $seen = 1 ] || skip "no compiler for any of the architectures"
 
 # A loop at a function's start is behind the room, not around it.
 echo 'void spin(int *p) { do { *p += 1; asm volatile("" ::: "memory"); } while (*p); } void stay(void) { for (;;) asm volatile(""); }' >spin.c
-for compiler in gcc clang aarch64-linux-gnu-gcc 'clang -target aarch64-linux-gnu'; do
+for compiler in gcc clang aarch64-linux-gnu-gcc riscv64-linux-gnu-gcc 'clang -target aarch64-linux-gnu' 'clang -target riscv64-linux-gnu'; do
 	[ "$(uname -m)" = x86_64 ] || [ "${compiler#*-}" != "$compiler" ] || continue
 	command -v "${compiler%% *}" >/dev/null || continue
 	[ "$compiler" = "${compiler#* -target }" ] || command -v "${compiler#* -target }-as" >/dev/null || continue
@@ -145,6 +152,9 @@ kmend 0 asm --arch arm64 --hook f.s
 says 'mov	x9, x30' 'bl	_mcount'
 kmend 3 asm --arch arm64 --nop-hook f.s
 kmend 3 asm --arch arm64 --call-nops f.s
+kmend 3 asm --arch riscv64 --hook f.s
+says 'on riscv64 no compiler calls the hook before the prologue' 'leave room with --pad'
+kmend 3 asm --arch riscv64 --nop-hook f.s
 for wrong in '' '--pad x' '--pad 2,3' '--pad 2 --hook' '--pad 2 --arch vax' '--pad 2 a b' '--pad 2 --'; do
 	# shellcheck disable=SC2086
 	kmend 2 asm $wrong

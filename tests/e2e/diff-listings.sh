@@ -57,7 +57,7 @@ compared()
 
 host=$(uname -m)
 [ "$host" = aarch64 ] && host=arm64
-[ "$host" = ppc64le ] || [ "$host" = s390x ] || [ "$host" = arm64 ] || [ "$host" = x86_64 ] || skip "written for the four architectures"
+[[ $host = ppc64le || $host = s390x || $host = arm64 || $host = x86_64 || $host = riscv64 ]] || skip "written for the five architectures"
 listings gcc -O2 && compared "$host" as
 listings gcc -O2 -g
 kmend 0 diff a/code.s b/code.s
@@ -67,6 +67,8 @@ listings clang -O2 -g && { kmend 0 diff a/code.s b/code.s; says 'changed  leaf' 
 ! listings aarch64-linux-gnu-gcc -O2 || compared arm64 aarch64-linux-gnu-as
 ! listings powerpc64le-linux-gnu-gcc -O2 || compared ppc64le powerpc64le-linux-gnu-as
 ! listings s390x-linux-gnu-gcc -O2 || compared s390x s390x-linux-gnu-as
+! listings riscv64-linux-gnu-gcc -O2 || compared riscv64 riscv64-linux-gnu-as
+! listings riscv64-linux-gnu-gcc -O2 -g -ffunction-sections || compared riscv64 riscv64-linux-gnu-as
 listings gcc -O2
 
 # Only numbers of labels differ: nothing does.

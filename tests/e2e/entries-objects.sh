@@ -86,6 +86,22 @@ if compile s390x-linux-gnu-gcc -pg -mfentry -mrecord-mcount; then
 	expect nops 6,3 patchable
 	seen=1
 fi
+if compile riscv64-linux-gnu-gcc -fpatchable-function-entry=4; then
+	expect nops 4,0 patchable
+	compile riscv64-linux-gnu-gcc -fpatchable-function-entry=8,4 -mno-relax
+	expect nops 8,4 patchable
+	compile riscv64-linux-gnu-gcc -march=rv64imafd -fpatchable-function-entry=4,2
+	expect nops 4,2 patchable
+	says '"site_size": 8'
+	compile riscv64-linux-gnu-gcc -fpatchable-function-entry=2
+	kmend 3 entries --check code.o
+	says "has too little room: leaf user loop" "too-small: user has 4 bytes of room at its label and 0 before it; redirection takes 8"
+	for march in rv64gc rv64imafd; do
+		compile riscv64-linux-gnu-gcc -march=$march -pg
+		expect call - late
+	done
+	seen=1
+fi
 [ $seen = 1 ] || skip "no compiler for any of the architectures"
 
 # All that runs after start-up can be patched.

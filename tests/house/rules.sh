@@ -47,7 +47,7 @@ upward()
 lists=$(upward)
 [ -z "$lists" ] || complain "An include that does not go down" <<<"$lists"
 
-lists=$(grep -nE '\bEM_(X86_64|AARCH64|PPC64|S390|386|RISCV)\b|__(x86_64|aarch64|powerpc64|s390x)__' src/*.c src/*/*.[ch] | grep -v '^src/arch/')
+lists=$(grep -nE '\bEM_(X86_64|AARCH64|PPC64|S390|386|RISCV)\b|__(x86_64|aarch64|powerpc64|s390x|riscv)__' src/*.c src/*/*.[ch] | grep -v '^src/arch/')
 [ -z "$lists" ] || complain "An architecture named outside src/arch" <<<"$lists"
 
 lists=$(find src tests runtime include bench scripts .ci -type f \( -name '*.[chS]' -o -name '*.sh' -o -name meson.build -o -perm -100 \) 2>/dev/null |

@@ -62,7 +62,7 @@ try inspect --json "$kmend"
 try entries --list "$kmend"
 try entries --json "$kmend"
 printf '\t.type f, @function\nf:\n\tbl g\n\tret\n\t.size f, .-f\n' >"$dir/f.s"
-for arch in x86_64 arm64 ppc64le s390x; do
+for arch in x86_64 arm64 ppc64le s390x riscv64; do
 	try asm --arch $arch --pad 5,2 "$dir/f.s"
 	try asm --arch $arch --hook --call-nops "$dir/f.s"
 	try asm --arch $arch --pad 2 "$dir/noise"

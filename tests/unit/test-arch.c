@@ -109,6 +109,17 @@ static const Linked linked[] = {
 	{ "ppc64le", 10, { 0xf9, 0xff, 0xff, 0x4b }, 0, 0xff8 },
 	{ "s390x", 20, { 0, 0, 8, 1 }, 2, 0x2000 },
 	{ "s390x", 22, { 0, 0, 0, 0, 0, 0, 0x20, 4 }, 4, 0x2000 },
+	{ "riscv64", 2, { 8, 0x20 }, 8, 0x2000 },
+	{ "riscv64", 57, { 0, 0x10 }, 0, 0x2000 },
+	{ "riscv64", 17, { 0x6f, 0x10, 0, 0 }, 0, 0x2000 }, /* j */
+	{ "riscv64", 17, { 0x6f, 0xf0, 0xdf, 0xff }, 0, 0xffc },
+	{ "riscv64", 16, { 0x63, 0x04, 0xb5, 0x02 }, 0, 0x1028 }, /* beq a0, a1 */
+	{ "riscv64", 16, { 0xe3, 0x0e, 0xb5, 0xfe }, 0, 0xffc },
+	{ "riscv64", 19, { 0x97, 0x10, 0, 0, 0xe7, 0x80, 0xc0, 0xff }, 0, 0x1ffc }, /* auipc ra, 1; jalr ra, -4(ra) */
+	{ "riscv64", 44, { 0x05, 0xcd }, 0, 0x1038 }, /* c.beqz a0 */
+	{ "riscv64", 44, { 0x75, 0xfd }, 0, 0xffc }, /* c.bnez a0 */
+	{ "riscv64", 45, { 0x41, 0xa0 }, 0, 0x1080 }, /* c.j */
+	{ "riscv64", 45, { 0xf5, 0xbf }, 0, 0xffc },
 };
 
 static void test_symbol_value(void)
@@ -133,6 +144,11 @@ static void test_annotations(void)
 	g_assert_false(km_arch_by_name("x86_64")->is_annotation(&symbol));
 	symbol.name = (char *)".LANCHOR0";
 	g_assert_true(km_arch_by_name("s390x")->is_annotation(&symbol));
+	g_assert_true(km_arch_by_name("riscv64")->is_annotation(&symbol));
+	symbol.name = (char *)"$xrv64i2p1_m2p0_c2p0";
+	g_assert_true(km_arch_by_name("riscv64")->is_annotation(&symbol));
+	symbol.name = (char *)"$xylophone";
+	g_assert_false(km_arch_by_name("riscv64")->is_annotation(&symbol));
 	symbol.other = 3 << 5;
 	g_assert_cmpuint(km_arch_by_name("ppc64le")->local_entry(&symbol), ==, 8);
 	g_assert_cmpuint(km_arch_by_name("x86_64")->local_entry(&symbol), ==, 0);
@@ -166,6 +182,81 @@ static void test_address_part(void)
 	g_assert_false(arch->address_part(286, beyond, 0x1000, &bits, &mask));
 }
 
+/* What an assembler resolved by itself: both sizes of jumps and branches, and a call by a pair of instructions. */
+static void test_riscv64_branches(void)
+{
+	static const guint8 code[] = {
+		0x01, 0x00, /* 0: c.nop */
+		0x05, 0xcd, /* 2: c.beqz a0, 0x3a */
+		0x63, 0x04, 0xb5, 0x02, /* 4: beq a0, a1, 0x2c */
+		0xf5, 0xbf, /* 8: c.j 4, which stays */
+		0x6f, 0xf0, 0xdf, 0xff, /* 10: j 6, which stays */
+		0x97, 0x00, 0x00, 0x00, 0xe7, 0x80, 0x00, 0x10, /* 14: auipc ra, 0; jalr ra, 0x100(ra) */
+		0x97, 0x00, 0x00, 0x00, 0x67, 0x80, 0x05, 0x10, /* 22: auipc ra, 0; jr 0x100(a1), no pair */
+		0x41, 0xa0, /* 30: c.j 0x9e, with a relocation */
+	};
+	static const struct {
+		guint64 field, target;
+		guint32 type;
+	} expected[] = { { 2, 0x3a, 44 }, { 4, 0x2c, 16 }, { 14, 0x10e, 19 } };
+	const KmArch *arch = km_arch_by_name("riscv64");
+	g_autoptr(KmObject) object = km_object_new(arch, "x.o");
+	KmSection *text = km_object_add_section(object, ".text", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, 2);
+	km_section_append(text, code, sizeof(code), 2);
+	km_section_append(text, NULL, 0x200, 2);
+	km_section_add_reloc(text, 30, 45, object->null_symbol, 0);
+	g_autoptr(GArray) found = arch->branches_out(text, 0, sizeof(code));
+	g_assert_cmpuint(found->len, ==, G_N_ELEMENTS(expected));
+	for (guint i = 0; i < found->len; i++) {
+		const KmBranch *branch = &g_array_index(found, KmBranch, i);
+		g_assert_cmphex(branch->field, ==, expected[i].field);
+		g_assert_cmphex(branch->target, ==, expected[i].target);
+		g_assert_cmpuint(branch->type, ==, expected[i].type);
+	}
+}
+
+/* Numbers in which two pieces of code differ; NULL for anything else. */
+static void test_riscv64_numbers(void)
+{
+	static const struct {
+		const char *what;
+		guint8 a[8], b[8];
+		guint size;
+		gint64 was, now; /* equal: refused */
+	} rows[] = {
+		{ "li a1, 100", { 0x93, 0x05, 0x40, 0x06 }, { 0x93, 0x05, 0x50, 0x06 }, 4, 100, 101 },
+		{ "c.li a1, 20", { 0xd1, 0x45 }, { 0xd5, 0x45 }, 2, 20, 21 },
+		{ "c.li a1, -1", { 0xfd, 0x55 }, { 0x81, 0x45 }, 2, -1, 0 },
+		{ "c.lui a1, 1; addi a1, a1, -96",
+		  { 0x85, 0x65, 0x93, 0x85, 0x05, 0xfa },
+		  { 0x85, 0x65, 0x93, 0x85, 0x15, 0xfa },
+		  6,
+		  4000,
+		  4001 },
+		{ "lui a1, 100; addiw a1, a1, 1",
+		  { 0xb7, 0x45, 0x06, 0x00, 0x9b, 0x85, 0x15, 0x00 },
+		  { 0xb7, 0x45, 0x06, 0x00, 0x9b, 0x85, 0x25, 0x00 },
+		  8,
+		  0x64001,
+		  0x64002 },
+		{ "li into another register", { 0x93, 0x05, 0x40, 0x06 }, { 0x13, 0x05, 0x50, 0x06 }, 4, 0, 0 },
+		{ "slli a1, a1, 1", { 0x93, 0x95, 0x15, 0x00 }, { 0x93, 0x95, 0x25, 0x00 }, 4, 0, 0 },
+		{ "lw a0, 4(a1)", { 0x03, 0xa5, 0x45, 0x00 }, { 0x03, 0xa5, 0x85, 0x00 }, 4, 0, 0 },
+		{ "c.j", { 0x41, 0xa0 }, { 0x51, 0xa0 }, 2, 0, 0 },
+	};
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_test_message("%s", rows[i].what);
+		g_autoptr(GArray) found =
+			km_arch_immediates(km_arch_by_name("riscv64"), rows[i].a, rows[i].b, rows[i].size);
+		g_assert_true(!found == (rows[i].was == rows[i].now));
+		if (!found)
+			continue;
+		g_assert_cmpuint(found->len, ==, 1);
+		g_assert_cmpint(g_array_index(found, KmImmediate, 0).was, ==, rows[i].was);
+		g_assert_cmpint(g_array_index(found, KmImmediate, 0).now, ==, rows[i].now);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -176,5 +267,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/arch/symbol-value", test_symbol_value);
 	g_test_add_func("/arch/address-part", test_address_part);
 	g_test_add_func("/arch/annotations", test_annotations);
+	g_test_add_func("/arch/riscv64-branches", test_riscv64_branches);
+	g_test_add_func("/arch/riscv64-numbers", test_riscv64_numbers);
 	return g_test_run();
 }

@@ -8,6 +8,7 @@
 
 static const char *const compilers[] = {
 	"gcc-12", "gcc-11", "clang-14", "aarch64-linux-gnu-gcc", "powerpc64le-linux-gnu-gcc", "s390x-linux-gnu-gcc",
+	"riscv64-linux-gnu-gcc",
 };
 
 typedef struct {
@@ -308,28 +309,36 @@ static void test_other_architecture(void)
 	g_assert_nonnull(strstr(error->message, "s390x"));
 }
 
-#define WARN(line, flags)                                                                                              \
-	"int use(int); int f(int x) { asm volatile(\"1: nop\\n.pushsection __bug_table,\\\"aw\\\"\\n"                     \
-	".long 1b - ., 2f - .\\n.word " #line ", " #flags "\\n.popsection\\n"                                \
+#define WARN(name, line, flags)                                                                                        \
+	"int use(int); int " #name "(int x) { asm volatile(\"1: nop\\n.pushsection __bug_table,\\\"aw\\\"\\n"          \
+	".long 1b - ., 2f - .\\n.2byte " #line ", " #flags "\\n.popsection\\n"                                         \
 	".pushsection .rodata.str1.1,\\\"aMS\\\",@progbits,1\\n2: .asciz \\\"f.c\\\"\\n.popsection\"); return use(x); }"
 
-static void check_bug(const char *after, const char *functions)
+/* Without the file and line. */
+#define BARE_WARN(flags)                                                                                               \
+	"int use(int); int f(int x) { asm volatile(\"1: nop\\n.pushsection __bug_table,\\\"aw\\\"\\n.long 1b - .\\n"   \
+	".2byte " #flags "\\n.popsection\"); return use(x); }"
+
+static void check_bug(const char *compiler, const char *before, const char *after, const char *functions)
 {
 	g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "test-diff", NULL);
 	g_autoptr(KmObject) a = NULL, b = NULL;
-	g_autoptr(KmDiff) diff = diff_texts(dir->path, "gcc-12", NULL, WARN(10, 1), after, &a, &b);
+	g_autoptr(KmDiff) diff = diff_texts(dir->path, compiler, NULL, before, after, &a, &b);
 	g_autofree char *found = listed(diff->functions);
 	g_assert_cmpstr(found, ==, functions);
 	g_assert_cmpuint(diff->refused->len, ==, 0);
 }
 
 /* The line of a WARN is no difference; its flags are. */
-static void test_bug_table(void)
+static void test_bug_table(gconstpointer compiler)
 {
-	if (missing("gcc-12"))
+	if (missing(compiler))
 		return;
-	check_bug(WARN(11, 1), "");
-	check_bug(WARN(10, 3), "changed f");
+	check_bug(compiler, WARN(f, 10, 1), WARN(f, 11, 1), "");
+	check_bug(compiler, WARN(f, 10, 1), WARN(f, 10, 3), "changed f");
+	check_bug(compiler, WARN(f, 10, 1), WARN(g, 9, 1) WARN(f, 12, 1), "new g");
+	check_bug(compiler, BARE_WARN(1), BARE_WARN(1), "");
+	check_bug(compiler, BARE_WARN(1), BARE_WARN(3), "changed f");
 }
 
 static int exit_code_of(const char *a, const char *b)
@@ -364,11 +373,12 @@ int main(int argc, char **argv)
 	for (gsize i = 0; i < G_N_ELEMENTS(compilers); i++) {
 		g_autofree char *path = g_strconcat("/diff/cases/", compilers[i], NULL);
 		g_autofree char *statics = g_strconcat("/diff/static-locals/", compilers[i], NULL);
+		g_autofree char *bugs = g_strconcat("/diff/bug-table/", compilers[i], NULL);
 		g_test_add_data_func(path, compilers[i], test_cases);
 		g_test_add_data_func(statics, compilers[i], test_static_locals);
+		g_test_add_data_func(bugs, compilers[i], test_bug_table);
 	}
 	g_test_add_func("/diff/other-architecture", test_other_architecture);
-	g_test_add_func("/diff/bug-table", test_bug_table);
 	g_test_add_func("/diff/exit-codes", test_exit_codes);
 	return g_test_run();
 }

@@ -258,6 +258,37 @@ static void test_s390x(void)
 	check(&a, "hotpatch", KM_ENTRY_NOPS, 0, 6, 0, KM_PATCHABLE);
 }
 
+static void test_riscv64(void)
+{
+	const Function functions[] = {
+		F("short", "0100 0100 0100 0100 8280", 0, NO_HOOK, 0),
+		F("wide", "13000000 13000000 67800000", 0, NO_HOOK, 0),
+		F("call_ops", "0100 0100 0100 0100 0100 0100 0100 0100 8280", 8, NO_HOOK, -8),
+		F("wide_call_ops", "13000000 13000000 13000000 13000000 67800000", 8, NO_HOOK, -8),
+		F("lands", "17000000 0100 0100 0100 0100 8280", 0, NO_HOOK, 4),
+		F("small", "0100 0100 8280", 0, NO_HOOK, 0),
+		F("profiled", "4111 06e4 0685 97000000 e7800000 8280", 0, 6, G_MAXINT),
+		F("relaxed", "4111 06e4 0685 ef000000 8280", 0, 6, G_MAXINT),
+		F("calls", "4111 06e4 97000000 e7800000 8280", 0, NO_HOOK, G_MAXINT),
+		END,
+	};
+	g_auto(Audited) a = audit_all("riscv64", functions);
+	check(&a, "short", KM_ENTRY_NOPS, 0, 8, 0, KM_PATCHABLE);
+	check(&a, "wide", KM_ENTRY_NOPS, 0, 8, 0, KM_PATCHABLE);
+	check(&a, "call_ops", KM_ENTRY_NOPS, 0, 8, 8, KM_PATCHABLE);
+	check(&a, "wide_call_ops", KM_ENTRY_NOPS, 0, 8, 8, KM_PATCHABLE);
+	check(&a, "lands", KM_ENTRY_NOPS, 4, 8, 0, KM_PATCHABLE);
+	check(&a, "small", KM_ENTRY_NOPS, 0, 4, 0, KM_TOO_SMALL);
+	check(&a, "profiled", KM_ENTRY_CALL, 6, 8, 0, KM_LATE);
+	check(&a, "relaxed", KM_ENTRY_CALL, 6, 4, 0, KM_LATE);
+	check(&a, "calls", KM_ENTRY_NONE, 0, 0, 0, KM_NO_ENTRY);
+	static const char *const pads[] = { "short", "4,0", "wide", "2,0", "call_ops", "8,4", "wide_call_ops", "4,2" };
+	for (gsize i = 0; i < G_N_ELEMENTS(pads); i += 2) {
+		g_autofree char *pad = km_entry_pad(entry(&a, pads[i]));
+		g_assert_cmpstr(pad, ==, pads[i + 1]);
+	}
+}
+
 /* Records and functions that do not go together; and what does not count. */
 static void test_records(void)
 {
@@ -320,6 +351,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/entries/ppc64le", test_ppc64le);
 	g_test_add_func("/entries/ppc64le-leaf-only", test_ppc64le_leaf_only);
 	g_test_add_func("/entries/s390x", test_s390x);
+	g_test_add_func("/entries/riscv64", test_riscv64);
 	g_test_add_func("/entries/records", test_records);
 	g_test_add_func("/entries/passes", test_passes);
 	g_test_add_func("/entries/type", test_type);

@@ -76,7 +76,11 @@ static char *references(const KmObject *object, const char *section_name)
 	g_autoptr(GString) text = g_string_new(NULL);
 	g_assert_nonnull(section);
 	for (guint i = 0; i < section->relocs->len; i++) {
-		const KmSymbol *symbol = g_array_index(section->relocs, KmReloc, i).symbol;
+		const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
+		const KmSymbol *symbol = r->symbol;
+		/* R_RISCV_RELAX marks the one before it, and refers to nothing. */
+		if (symbol == object->null_symbol && km_arch_reloc(object->arch, r->type)->kind == KM_RELOC_HINT)
+			continue;
 		const char *name = symbol->type == STT_SECTION ? symbol->section->name : symbol->name;
 		g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", symbol->section ? "defined" : "outside",
 				       name);
@@ -204,6 +208,34 @@ static void test_cut_out_of_a_shared_section(gconstpointer compiler)
 	g_assert_cmpuint(cut->size, ==, whole->size);
 	g_assert_cmpuint(cut->section->size, ==, cut->value + cut->size);
 	assert_references(f.out, ".sched.text", "outside a");
+}
+
+/* Where linkers move code, what refers to a label still does: the second half of an address finds the first by it, and nothing is added to it. */
+static void test_labels_stay(void)
+{
+	g_auto(Fixture) f = { 0 };
+	g_autofree char *path = g_find_program_in_path("riscv64-linux-gnu-gcc");
+	if (!path) {
+		g_test_skip("compiler not installed");
+		return;
+	}
+	static const char format[] = "int use(int); int f(int n) { int *p; asm(\"lla %%0, x\" : \"=r\"(p));"
+				     "while (n-- > 0) *p = use(*p) + %d; return *p; }";
+	g_autofree char *before = g_strdup_printf(format, 1), *after = g_strdup_printf(format, 2);
+	extract_with(&f, "riscv64-linux-gnu-gcc", before, after);
+	g_assert_no_error(f.error);
+	const KmSection *text = km_object_find_section(f.out, ".text.f");
+	guint labels = 0;
+	for (guint i = 0; i < text->relocs->len; i++) {
+		const KmReloc *r = &g_array_index(text->relocs, KmReloc, i);
+		if (r->symbol->section != text)
+			continue;
+		g_assert_true(g_str_has_prefix(r->symbol->name, ".L"));
+		g_assert_cmpint(r->addend, ==, 0);
+		labels++;
+	}
+	/* The loop's branches, and the second half of x's address. */
+	g_assert_cmpuint(labels, >=, 3);
 }
 
 /* Two functions cut out of one section: whoever disassembles through the gap between them must find the second one's start. */
@@ -362,11 +394,14 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/extract/shared-section/arm64", "aarch64-linux-gnu-gcc",
 			     test_cut_out_of_a_shared_section);
 	g_test_add_data_func("/extract/shared-section/s390x", "s390x-linux-gnu-gcc", test_cut_out_of_a_shared_section);
+	g_test_add_data_func("/extract/shared-section/riscv64", "riscv64-linux-gnu-gcc",
+			     test_cut_out_of_a_shared_section);
 	g_test_add_func("/extract/gap-between-functions-is-code", test_gap_between_functions_is_code);
 	g_test_add_func("/extract/debug-records-stay", test_debug_records_stay);
 	g_test_add_func("/extract/debug-records-by-text", test_debug_records_by_text);
 	g_test_add_func("/extract/changed-debug-text-is-a-new-record", test_changed_debug_text_is_a_new_record);
 	g_test_add_func("/extract/kept-lines-are-compared", test_kept_lines_are_compared);
+	g_test_add_func("/extract/labels-stay", test_labels_stay);
 	g_test_add_func("/extract/listed-code-is-refused", test_listed_code_is_refused);
 	g_test_add_func("/extract/listed-functions-are-taken", test_listed_functions_are_taken);
 	g_test_add_func("/extract/output-can-be-read-again", test_output_can_be_read_again);

@@ -9,6 +9,7 @@
 
 static const char *const compilers[] = {
 	"gcc-12", "gcc-11", "clang-14", "aarch64-linux-gnu-gcc", "powerpc64le-linux-gnu-gcc", "s390x-linux-gnu-gcc",
+	"riscv64-linux-gnu-gcc",
 };
 
 /* The end of one array is where the next variable starts, and the place before it belongs to another. */

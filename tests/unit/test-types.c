@@ -8,7 +8,7 @@
 #include "types/types.h"
 
 static const char *const compilers[] = { "gcc", "clang", "aarch64-linux-gnu-gcc", "powerpc64le-linux-gnu-gcc",
-					 "s390x-linux-gnu-gcc" };
+					 "s390x-linux-gnu-gcc", "riscv64-linux-gnu-gcc" };
 
 /* changes: the texts of all changes, joined by "\n"; places are left out. */
 static const struct {
