@@ -228,7 +228,8 @@ static gboolean address_part(guint32 type, const guint8 *field, guint64 place, g
 	case R_PPC64_TOC16_LO_DS:
 		*mask = low;
 		/* An instruction of the DS form has other things in its two lowest bits. */
-		*bits = (guint64)km_arch_sign_extend(type == R_PPC64_TOC16_LO || OP(insn) == OP_ADDI ? insn : insn & HALF_DS, 16);
+		*bits = (guint64)km_arch_sign_extend(
+			type == R_PPC64_TOC16_LO || OP(insn) == OP_ADDI ? insn : insn & HALF_DS, 16);
 		return TRUE;
 	default:
 		return FALSE;

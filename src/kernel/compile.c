@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Compiling units directly. The original goes to assembly once and is assembled twice (where section anchors are used it takes a second
- * compilation); the patched file is compiled at the same time. Nothing of where our directories lie reaches an object.
+ * Compiling units directly. The original goes to assembly once and is assembled twice (where what is taken apart needs other code than the kernel has, it takes a
+ * second compilation); the patched file is compiled at the same time. Nothing of where our directories lie reaches an object.
  */
 #include "kernel/unit.h"
 
@@ -39,7 +39,8 @@ typedef struct KmCompiler {
 	guint total;
 	gboolean reports_clones; /* the compiler has -fdump-ipa-clones */
 	gboolean quick_text; /* it has QUICK_TEXT */
-	gboolean separate; /* what is taken apart needs other code than the kernel has: the original is compiled a second time, as it is there */
+	gboolean
+		separate; /* what is taken apart needs other code than the kernel has: the original is compiled a second time, as it is there */
 	GMutex mutex; /* guards what follows */
 	guint done;
 	GError *error; /* the first that happened, but an original's before a patched file's */

@@ -169,7 +169,8 @@ static gboolean place_entry(const KmUnpack *unpack, struct archive_entry *entry,
 	mode_t type = archive_entry_filetype(entry);
 	if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
 		return km_fail(error, "%s is neither file, directory nor link", name);
-	g_autofree char *target = unpack->own_root && type == AE_IFLNK ? target_below(unpack, path, archive_entry_symlink(entry)) : NULL;
+	g_autofree char *target =
+		unpack->own_root && type == AE_IFLNK ? target_below(unpack, path, archive_entry_symlink(entry)) : NULL;
 	if (target)
 		archive_entry_set_symlink(entry, target);
 	return TRUE;

@@ -77,7 +77,8 @@ static GHashTable *bind_symbols(KmObject *object, const KmEmit *emit, GError **e
 	g_autoptr(GHashTable) klp = g_hash_table_new(NULL, NULL);
 	for (guint i = 0; i < object->symbols->len; i++) {
 		KmSymbol *symbol = object->symbols->pdata[i];
-		if (symbol->section || symbol->shndx != SHN_UNDEF || km_arch_is_loader_symbol(object->arch, symbol->name))
+		if (symbol->section || symbol->shndx != SHN_UNDEF ||
+		    km_arch_is_loader_symbol(object->arch, symbol->name))
 			continue;
 		KmRef *ref = g_hash_table_lookup(emit->refs, symbol->name);
 		if (emit->own && km_patchdata_is_of_core(symbol->name))

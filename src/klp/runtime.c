@@ -40,10 +40,11 @@ gboolean km_runtime_check(KmKernel *kernel, GError **error)
 	static const char *const ftrace[] = { "DYNAMIC_FTRACE_WITH_REGS", "DYNAMIC_FTRACE_WITH_ARGS", NULL };
 	static const char *const wanted[] = { "KALLSYMS", "MODULES", "SYSFS", NULL };
 	if (!kernel->arch->has_runtime)
-		return km_refuse(error,
-				 "kernel %s is for %s, where kmend's own runtime cannot redirect functions: only kernels with "
-				 "CONFIG_LIVEPATCH can be patched there",
-				 kernel->name, kernel->arch->name);
+		return km_refuse(
+			error,
+			"kernel %s is for %s, where kmend's own runtime cannot redirect functions: only kernels with "
+			"CONFIG_LIVEPATCH can be patched there",
+			kernel->name, kernel->arch->name);
 	if (!has_any(kernel, ftrace))
 		return km_refuse(
 			error,

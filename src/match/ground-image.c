@@ -103,7 +103,8 @@ static void find_toc(ImageGround *g)
 	gsize n;
 	const KmKsym *symbols = km_image_symbols(g->image, &n);
 	for (gsize i = 0; arch->toc_setup && i < n && !g->has_toc; i++) {
-		const guint8 *code = strchr("tT", symbols[i].type) ? km_image_bytes(g->image, symbols[i].address, TOC_SETUP) : NULL;
+		const guint8 *code =
+			strchr("tT", symbols[i].type) ? km_image_bytes(g->image, symbols[i].address, TOC_SETUP) : NULL;
 		g->has_toc = code && arch->toc_setup(code, TOC_SETUP, symbols[i].address, &g->toc);
 	}
 }

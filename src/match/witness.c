@@ -71,8 +71,8 @@ static gboolean base_of(const KmMatch *match, const KmReloc *r, guint64 *base)
 static gboolean join_parts(const KmMatch *match, const Stretch *s, const KmReloc *r, guint64 *value)
 {
 	guint64 bits, mask, other_bits, other_mask, base;
-	if (!match->plain->arch->address_part || match->ground->ops->has_reloc || !part_of_address(match, s, r, &bits, &mask) ||
-	    !base_of(match, r, &base))
+	if (!match->plain->arch->address_part || match->ground->ops->has_reloc ||
+	    !part_of_address(match, s, r, &bits, &mask) || !base_of(match, r, &base))
 		return FALSE;
 	for (gsize i = 0; i < s->n; i++) {
 		const KmReloc *other = &s->first[i];

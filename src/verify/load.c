@@ -72,7 +72,8 @@ static void check_target(KmChecker *c, const KmSection *section, guint i)
 	const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 	const KmRelocInfo *info = km_arch_reloc(c->module->arch, r->type);
 	KmAt at = km_at_symbol(c, r->symbol);
-	if (!info || info->kind == KM_RELOC_NONE || (info->kind == KM_RELOC_HINT && r->symbol == c->module->null_symbol))
+	if (!info || info->kind == KM_RELOC_NONE ||
+	    (info->kind == KM_RELOC_HINT && r->symbol == c->module->null_symbol))
 		return;
 	if (!at.kind || (at.kind == KM_AT_VALUE && !*r->symbol->name)) {
 		km_find_at(c, section, r->offset, "a relocation that leads nowhere%s%s", *r->symbol->name ? ": " : "",

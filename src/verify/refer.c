@@ -239,8 +239,7 @@ static KmSymbol *old_elsewhere(const KmChecker *c, const char *from, const char 
 		const GPtrArray *overridden = km_match_overridden(view->match);
 		if (!symbol || !symbol->section || symbol->bind == STB_LOCAL || symbol->type != STT_FUNC ||
 		    !g_hash_table_contains(view->diff->twins, symbol) ||
-		    (overridden &&
-		     g_ptr_array_find_with_equal_func((GPtrArray *)overridden, name, g_str_equal, NULL)))
+		    (overridden && g_ptr_array_find_with_equal_func((GPtrArray *)overridden, name, g_str_equal, NULL)))
 			continue;
 		*owner = view;
 		return symbol;

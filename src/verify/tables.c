@@ -44,7 +44,8 @@ static void check_rows(KmChecker *c, const KmSection *table, const KmSpecial *sp
 	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	gboolean ends_with = table->size % size == 0 || table->size % size >= special->min_size;
 	if (!ends_with)
-		km_find(c, table->name, "%" G_GUINT64_FORMAT " bytes are no whole number of rows of %u", table->size, size);
+		km_find(c, table->name, "%" G_GUINT64_FORMAT " bytes are no whole number of rows of %u", table->size,
+			size);
 	for (guint64 start = 0; start + special->owner < table->size; start += size) {
 		const KmReloc *r = row_owner(table, start, special->owner);
 		c->result->rows++;
@@ -56,7 +57,8 @@ static void check_rows(KmChecker *c, const KmSection *table, const KmSpecial *sp
 		guint64 at = r->symbol->value + (guint64)r->addend;
 		g_autofree char *place = g_strdup_printf("%u %" G_GUINT64_FORMAT, code->index, at);
 		if (!(code->flags & SHF_EXECINSTR) || at > code->size)
-			km_find_at(c, table, start, "a row about %s+0x%" G_GINT64_MODIFIER "x, which is no code", code->name, at);
+			km_find_at(c, table, start, "a row about %s+0x%" G_GINT64_MODIFIER "x, which is no code",
+				   code->name, at);
 		if (!g_hash_table_add(seen, g_steal_pointer(&place)) && !may_repeat(table->name))
 			km_find_at(c, table, start, "a second row about %s+0x%" G_GINT64_MODIFIER "x", code->name, at);
 	}
@@ -65,8 +67,8 @@ static void check_rows(KmChecker *c, const KmSection *table, const KmSpecial *sp
 static gboolean is_table(const KmSection *section)
 {
 	const KmSpecial *special = km_special_find(section->name);
-	return special && special->kind == KM_SPECIAL_TABLE && section->data && section->size && (section->flags & SHF_ALLOC) &&
-	       strcmp(section->name, "__tracepoints_ptrs");
+	return special && special->kind == KM_SPECIAL_TABLE && section->data && section->size &&
+	       (section->flags & SHF_ALLOC) && strcmp(section->name, "__tracepoints_ptrs");
 }
 
 /* ---- rows that the code calls for ---- */
@@ -144,7 +146,9 @@ static guint rows_in_code(const Sites *s)
 
 static void check_sites(KmChecker *c, const char *table, const char *prefix, guint size)
 {
-	Sites s = { .c = c, .table = km_object_find_section(c->module, table), .name = table, .prefix = prefix, .size = size };
+	Sites s = {
+		.c = c, .table = km_object_find_section(c->module, table), .name = table, .prefix = prefix, .size = size
+	};
 	for (guint i = 0; i < c->module->sections->len; i++) {
 		const KmSection *code = c->module->sections->pdata[i];
 		if (!km_section_is_text(code) || km_special_find(code->name) || g_str_has_prefix(code->name, ".init"))
@@ -196,9 +200,10 @@ static void check_static_call_keys(KmChecker *c, const KmSection *table, guint s
 		gboolean jump = FALSE;
 		const KmReloc *call = called_at(c, owner, &jump);
 		const char *called = call ? plain_name(call->symbol, &a) : "", *named = plain_name(key->symbol, &b);
-		gboolean fits = g_str_has_prefix(called, STATIC_CALL_TRAMP) &&
-				(g_str_has_prefix(named, STATIC_CALL_KEY) || g_str_has_prefix(named, STATIC_CALL_TRAMP)) &&
-				!strcmp(called + strlen(STATIC_CALL_TRAMP), named + strlen(STATIC_CALL_TRAMP));
+		gboolean fits =
+			g_str_has_prefix(called, STATIC_CALL_TRAMP) &&
+			(g_str_has_prefix(named, STATIC_CALL_KEY) || g_str_has_prefix(named, STATIC_CALL_TRAMP)) &&
+			!strcmp(called + strlen(STATIC_CALL_TRAMP), named + strlen(STATIC_CALL_TRAMP));
 		if (!fits || key->addend != (jump ? STATIC_CALL_TAIL : 0))
 			km_find_at(c, table, start, "key %s%+" G_GINT64_FORMAT " for a %s of %s", named, key->addend,
 				   jump ? "jump" : "call", called);
@@ -227,7 +232,8 @@ static gboolean is_address_taken(const KmChecker *c, const KmSection *code, guin
 {
 	for (guint s = 0; s < c->module->sections->len; s++) {
 		const KmSection *section = c->module->sections->pdata[s];
-		for (guint i = 0; !km_special_find(section->name) && !section->klp_object && i < section->relocs->len; i++) {
+		for (guint i = 0; !km_special_find(section->name) && !section->klp_object && i < section->relocs->len;
+		     i++) {
 			const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 			if (r->symbol->section != code || km_arch_is_branch(c->module->arch, section, i))
 				continue;

@@ -45,8 +45,9 @@ static KmAt in_image(KmChecker *c, const char *name, guint64 sympos, char **why)
 	if (sympos <= count && count && (sympos || count == 1))
 		return (KmAt){ .kind = KM_AT_VMLINUX,
 			       .address = symbols[g_array_index(all, guint32, sympos ? sympos - 1 : 0)].address };
-	*why = count ? g_strdup_printf("vmlinux has %u symbols named %s: position %" G_GUINT64_FORMAT " is none of them", count,
-				       name, sympos)
+	*why = count ? g_strdup_printf("vmlinux has %u symbols named %s: position %" G_GUINT64_FORMAT
+				       " is none of them",
+				       count, name, sympos)
 		     : g_strdup_printf("vmlinux has no symbol %s", name);
 	return (KmAt){ 0 };
 }
@@ -64,13 +65,14 @@ static KmAt in_stock(KmChecker *c, const char *object, const char *name, guint64
 	for (guint i = 0; i < module->symbols->len; i++) {
 		const KmSymbol *symbol = module->symbols->pdata[i];
 		guint position;
-		if (strcmp(symbol->name, name) || !symbol->section || !km_module_sympos(module, symbol, &position, NULL) ||
-		    position != MAX(sympos, 1))
+		if (strcmp(symbol->name, name) || !symbol->section ||
+		    !km_module_sympos(module, symbol, &position, NULL) || position != MAX(sympos, 1))
 			continue;
 		return (KmAt){ .kind = KM_AT_STOCK, .section = symbol->section, .address = symbol->value };
 	}
-	*why = g_strdup_printf("module %s: position %" G_GUINT64_FORMAT " of %s is no symbol that a loaded module keeps", object,
-			       sympos, name);
+	*why = g_strdup_printf("module %s: position %" G_GUINT64_FORMAT
+			       " of %s is no symbol that a loaded module keeps",
+			       object, sympos, name);
 	return (KmAt){ 0 };
 }
 
