@@ -77,6 +77,7 @@ static const KmEntryText text = {
 };
 
 const KmEntryArch km_entry_arm64 = {
+	.moves = TRUE, /* to the second of its two instructions */
 	.unit = 4,
 	.need = 8,
 	.branch = 4,

@@ -56,6 +56,7 @@ typedef struct {
 	guint wide; /* or of so many, by what the code may use: then the first NOP tells; 0: never */
 	guint need; /* so many bytes at the function's label have to be there for redirection */
 	guint branch; /* or so many there that branch back, with need of them before the label; 0: no such scheme */
+	gboolean moves; /* the kernel keeps an entry's place elsewhere than where its record points */
 	gboolean toc; /* functions set up a register for their data, some of them */
 	const KmEntryText *text;
 	/* The entry of a function. */

@@ -90,6 +90,8 @@ typedef struct {
 
 /* NULL: not a special section. */
 const KmSpecial *km_special_find(const char *section_name);
+/* Is it one about code, rather than one of slots, whose pointers mean what they would in the code that reads them? */
+gboolean km_section_is_about_code(const KmSection *section);
 /* Bytes of one entry of this section; 0 when it cannot be told (error set). */
 guint km_special_entry_size(const KmSpecial *special, const KmSection *section, GError **error);
 

@@ -222,7 +222,7 @@ static gboolean is_called_here_only(const Search *s, const KmItem *function)
 		const KmItem *user = function->referrers->pdata[i];
 		const KmRef *refs = km_item_refs(user);
 		if (user->kind != KM_ITEM_FUNCTION) {
-			if (user->section && km_special_find(user->section->name))
+			if (user->section && km_section_is_about_code(user->section))
 				continue;
 			return FALSE;
 		}

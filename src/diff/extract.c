@@ -335,7 +335,7 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 {
 	gboolean at_start = t->offset == (gint64)f->value, label = is_kept_label(x, t->symbol);
 	if (g_hash_table_contains(x->included, f)) {
-		gboolean own = km_special_find(by->from->name) || km_name_is_cold_part(f->name) || !at_start || label;
+		gboolean own = km_section_is_about_code(by->from) || km_name_is_cold_part(f->name) || !at_start || label;
 		/*
 		 * A pointer to a replaced function must stay the original's: the pointer can outlive the live patch, and two
 		 * pointers to one function must compare equal. The original's entry leads to the replacement anyway.
@@ -348,7 +348,7 @@ static gboolean refer_to_function(Extract *x, const Piece *by, KmReloc *out, con
 			return FALSE;
 		return set_inside(x, out, t, piece_at(x, f->section, f->value), error);
 	}
-	if (!at_start && f->type == STT_FUNC && !km_special_find(by->from->name) &&
+	if (!at_start && f->type == STT_FUNC && !km_section_is_about_code(by->from) &&
 	    (t->symbol->type == STT_SECTION || label))
 		return km_refuse(error,
 				 "%s: %s refers into the middle of %s (+0x%" G_GINT64_MODIFIER

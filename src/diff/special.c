@@ -111,6 +111,12 @@ const KmSpecial *km_special_find(const char *section_name)
 	return NULL;
 }
 
+gboolean km_section_is_about_code(const KmSection *section)
+{
+	const KmSpecial *special = km_special_find(section->name);
+	return special && special->kind != KM_SPECIAL_SLOTS;
+}
+
 gboolean km_section_is_record(const KmSection *section)
 {
 	/* include/asm-generic/vmlinux.lds.h; __verbose is the name before Linux 5.x */

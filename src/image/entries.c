@@ -148,20 +148,50 @@ const GArray *km_image_records(const KmImage *image)
 	return entries_of(image) ? image->records : NULL;
 }
 
-int km_image_has_entry(const KmImage *image, guint64 start, guint64 end)
+/* The index of the first entry at or above start. */
+static guint first_entry(const GArray *entries, guint64 start)
 {
-	const GArray *entries = entries_of(image);
-	if (!entries)
-		return -1;
 	guint low = 0, high = entries->len;
-	while (low < high) { /* the first entry at or above start */
+	while (low < high) {
 		guint mid = low + (high - low) / 2;
 		if (g_array_index(entries, guint64, mid) < start)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < entries->len && g_array_index(entries, guint64, low) < end;
+	return low;
+}
+
+int km_image_has_entry(const KmImage *image, guint64 start, guint64 end)
+{
+	const GArray *entries = entries_of(image);
+	if (!entries)
+		return -1;
+	guint first = first_entry(entries, start);
+	return first < entries->len && g_array_index(entries, guint64, first) < end;
+}
+
+static guint64 end_by_name(const KmImage *image, guint64 address)
+{
+	gsize n;
+	const KmKsym *symbols = km_image_symbols(image, &n), *at = km_image_nearest(image, address);
+	for (gsize i = at ? (gsize)(at - symbols) : n; i < n; i++)
+		if (symbols[i].address > address)
+			return symbols[i].address;
+	return G_MAXUINT64;
+}
+
+/* kernel/trace/ftrace.c, ftrace_location(): the entry at that very address, else whichever a search finds first in what bears the name. */
+gboolean km_image_entry_is_ambiguous(const KmImage *image, guint64 address, guint64 size)
+{
+	const GArray *entries = entries_of(image);
+	guint64 end = end_by_name(image, address);
+	guint first = entries ? first_entry(entries, address) : 0;
+	if (!entries || first >= entries->len)
+		return FALSE;
+	gboolean exact = g_array_index(entries, guint64, first) == address && !km_image_arch(image)->entry->moves;
+	guint other = size ? first_entry(entries, address + size) : first + 1;
+	return !exact && other < entries->len && g_array_index(entries, guint64, other) < end;
 }
 
 gssize km_image_entry_count(const KmImage *image)

@@ -80,6 +80,12 @@ const guint8 *km_image_btf(const KmImage *image, gsize *size);
  * weak functions, which have records but no names, may lie between it and the next symbol. */
 int km_image_has_entry(const KmImage *image, guint64 start, guint64 end);
 
+/*
+ * Where an entry is not at the first byte of its function, the kernel takes one between this and the next symbol. FALSE: there is no other than the function's own, which
+ * has size bytes (0: not known). TRUE: it may take another, of an overridden weak function that has no name.
+ */
+gboolean km_image_entry_is_ambiguous(const KmImage *image, guint64 address, guint64 size);
+
 /* What the records of patchable entries hold, link-time addresses in ascending order: where the room before the label begins, if there is any. NULL: as above. */
 const GArray *km_image_records(const KmImage *image); /* of guint64 */
 

@@ -139,6 +139,10 @@ static const KmChange *find_origin(const Carry *carry, const KmUnitWork **work, 
 static const char *why_bare(const KmUnitWork *work, const KmChange *change)
 {
 	const char *section = change->original->section->name;
+	const KmPlace *place = km_ref_place(&work->context, change->original, NULL);
+	if (place && place->ambiguous)
+		return "an overridden weak function without a name is behind it, whose entry the kernel may take for "
+		       "its";
 	if (g_str_has_prefix(section, ".noinstr") || g_str_has_prefix(section, ".entry"))
 		return "it is noinstr: tracing must not be entered from it";
 	if (!km_object_find_section(work->original, "__mcount_loc") &&
@@ -220,7 +224,7 @@ static gboolean take_users(const Carry *carry, KmUnitWork *work, const KmSymbol 
 	for (guint i = 0; i < work->diff->patched->sections->len; i++) {
 		const KmSection *section = work->diff->patched->sections->pdata[i];
 		/* Nobody calls a function through a list of those that take no probes. */
-		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name) ||
+		if (!(section->flags & SHF_ALLOC) || km_section_is_about_code(section) ||
 		    km_section_names_functions(section))
 			continue;
 		if (!take_users_in(carry, work, section, function, how, error))

@@ -132,7 +132,7 @@ static const char *address_taker(KmObject *object, const KmSymbol *function)
 {
 	for (guint s = 0; s < object->sections->len; s++) {
 		const KmSection *section = object->sections->pdata[s];
-		if (!(section->flags & SHF_ALLOC) || km_special_find(section->name))
+		if (!(section->flags & SHF_ALLOC) || km_section_is_about_code(section))
 			continue;
 		for (guint i = 0; i < section->relocs->len; i++) {
 			if (meant_by(object, section, i) != function || km_arch_is_branch(object->arch, section, i))

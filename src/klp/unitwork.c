@@ -195,6 +195,12 @@ static gboolean check_place(const KmUnitWork *work, const KmChange *change, cons
 				 "%s: the kernel has no name of its own for %s (it is %s+%" G_GINT64_FORMAT
 				 "), so it cannot be redirected; patch its callers",
 				 at, change->name, place->name, place->offset);
+	if (place->ambiguous)
+		return km_refuse(error,
+				 "%s: the kernel may take the entry of an overridden weak function without a name "
+				 "behind %s for its own, and "
+				 "redirect that one instead; patch its callers",
+				 at, change->name);
 	if (!place->patchable)
 		return km_refuse(error,
 				 "%s: %s has no patchable entry (it is notrace, or in a file built without ftrace): it "
@@ -258,8 +264,8 @@ static gboolean add_parts(const KmUnitWork *work, KmHook *hook, const KmSymbol *
 	return TRUE;
 }
 
-KmHook *km_unit_work_hook(const KmUnitWork *work, const KmSymbol *original, const KmPlace *place, const KmObject *extracted,
-			  KmSymbol *replacement, GError **error)
+KmHook *km_unit_work_hook(const KmUnitWork *work, const KmSymbol *original, const KmPlace *place,
+			  const KmObject *extracted, KmSymbol *replacement, GError **error)
 {
 	KmHook *hook = g_new0(KmHook, 1);
 	hook->object = g_strdup(place->object);

@@ -151,6 +151,11 @@ static gboolean image_is_patchable(KmGround *ground, guint64 address, guint64 si
 	return km_image_has_entry(((ImageGround *)ground)->image, address, address + size) == 1;
 }
 
+static gboolean image_is_ambiguous(KmGround *ground, guint64 address, guint64 size)
+{
+	return km_image_entry_is_ambiguous(((ImageGround *)ground)->image, address, size);
+}
+
 static gboolean image_identify(KmGround *ground, const KmName *name, KmPlace *place, GError **error)
 {
 	const GArray *same = km_image_lookup(((ImageGround *)ground)->image, name->name);
@@ -203,6 +208,7 @@ static const KmGroundOps image_ops = {
 	.pointer = image_pointer,
 	.is_init = image_is_init,
 	.is_patchable = image_is_patchable,
+	.is_ambiguous = image_is_ambiguous,
 	.identify = image_identify,
 	.compiler = image_compiler,
 };

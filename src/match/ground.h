@@ -49,6 +49,8 @@ typedef struct {
 	gboolean (*is_init)(KmGround *ground, guint64 address);
 	/* An entry record within [address, address + size). */
 	gboolean (*is_patchable)(KmGround *ground, guint64 address, guint64 size);
+	/* May the kernel take another entry for that one? NULL: no. */
+	gboolean (*is_ambiguous)(KmGround *ground, guint64 address, guint64 size);
 	/* Fill object, name, sympos, unique and address of place. */
 	gboolean (*identify)(KmGround *ground, const KmName *name, KmPlace *place, GError **error);
 	/* The compiler that made it, or NULL. */

@@ -18,7 +18,8 @@ typedef struct {
 	gboolean unique;	/* the only one of its name there */
 	guint64 address;	/* ours: link-time address (vmlinux), or value in its section (module); 0 for imports */
 	gint64 offset;		/* bytes from that named symbol to ours (0: it is the symbol itself) */
-	gboolean patchable;	/* functions of the unit: the entry can be redirected (has a record) */
+	gboolean patchable;	/* functions of the unit: the entry can be redirected (has a record, which the kernel finds) */
+	gboolean ambiguous;	/* it has a record, and the kernel may find another one */
 } KmPlace;
 
 typedef struct {

@@ -101,6 +101,13 @@ gboolean km_match_address(const KmMatch *match, const KmSymbol *symbol, guint64 
 			 match->ground->owner);
 }
 
+static void judge_entry(KmGround *ground, guint64 address, guint64 size, KmPlace *place)
+{
+	gboolean has = ground->ops->is_patchable(ground, address, size);
+	place->ambiguous = has && ground->ops->is_ambiguous && ground->ops->is_ambiguous(ground, address, size);
+	place->patchable = has && !place->ambiguous;
+}
+
 KmPlace *km_place_new(const KmMatch *match, const KmSymbol *symbol, GError **error)
 {
 	guint64 address;
@@ -116,6 +123,6 @@ KmPlace *km_place_new(const KmMatch *match, const KmSymbol *symbol, GError **err
 		return NULL;
 	}
 	if (symbol->type == STT_FUNC && symbol->section)
-		place->patchable = match->ground->ops->is_patchable(match->ground, address, symbol->size);
+		judge_entry(match->ground, address, symbol->size, place);
 	return place;
 }

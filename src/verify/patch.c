@@ -94,7 +94,7 @@ guint km_find_patch(KmChecker *c)
 	guint found = 0;
 	for (guint s = 0; s < c->module->sections->len; s++) {
 		KmSection *section = c->module->sections->pdata[s];
-		if (km_special_find(section->name) || km_section_is_text(section))
+		if (km_section_is_about_code(section) || km_section_is_text(section))
 			continue;
 		for (guint i = 0; i < section->relocs->len; i++) {
 			const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
@@ -153,6 +153,8 @@ static void check_original(KmChecker *c, KmSwitch *s, const char *where)
 		entry = has_entry_in_stock(km_stock(c, s->object), &s->original);
 	if (entry == 0)
 		km_find(c, where, "has no patchable entry: klp_enable_patch() would fail");
+	if (s->original.kind == KM_AT_VMLINUX && km_image_entry_is_ambiguous(c->input->image, s->original.address, 0))
+		km_find(c, where, "another entry without a name is behind it, and the kernel may redirect that one");
 }
 
 static void check_replacement(KmChecker *c, const KmSwitch *s, const char *where)

@@ -159,7 +159,7 @@ static gboolean has_twin(const Look *l, const KmSymbol *thing)
 
 static void compare_function(const Look *l, const KmSymbol *f)
 {
-	gboolean own = km_special_find(l->pair->from->name) || km_name_is_cold_part(f->name) ||
+	gboolean own = km_section_is_about_code(l->pair->from) || km_name_is_cold_part(f->name) ||
 		       l->target != (gint64)f->value || !l->view->unit;
 	const KmChange *change = change_of(l, f);
 	if (l->at.kind == KM_AT_INSIDE) {

@@ -232,8 +232,8 @@ static gboolean is_address_taken(const KmChecker *c, const KmSection *code, guin
 {
 	for (guint s = 0; s < c->module->sections->len; s++) {
 		const KmSection *section = c->module->sections->pdata[s];
-		for (guint i = 0; !km_special_find(section->name) && !section->klp_object && i < section->relocs->len;
-		     i++) {
+		for (guint i = 0;
+		     !km_section_is_about_code(section) && !section->klp_object && i < section->relocs->len; i++) {
 			const KmReloc *r = &g_array_index(section->relocs, KmReloc, i);
 			if (r->symbol->section != code || km_arch_is_branch(c->module->arch, section, i))
 				continue;

@@ -80,3 +80,27 @@ tries --load zram state.ko --run 'cat /sys/block/zram0/initstate'
 probe 0 '\A0\n' '\A40\n' '\A0\n'
 tries state.ko --load-later zram --run 'cat /sys/block/zram0/initstate 2>&1'
 probe 0 'No such file' '\A40\n' '\A0\n'
+
+# A pointer to a replaced function is the original's, although it stands in a slot of the live patch.
+change fs/filesystems.c '/^void put_filesystem/,/^\}/ s/^\tmodule_put/\tif (fs)\n\t&/
+	/^static int filesystems_proc_show/,/^\}/ s/^\tread_lock\(&file_systems_lock\);/\
+	{\
+		void (*volatile put)(struct file_system_type *) = put_filesystem;\
+		put(NULL);\
+		seq_printf(m, "%px\\n", put);\
+	}\
+&/'
+patch_of pointer
+build pointer
+tries pointer.ko --run 'grep -c "^$(head -n 1 /proc/filesystems) T put_filesystem$" /proc/kallsyms'
+probe 0 '\A0\n' '\A1\n' '\A0\n'
+
+# An overridden weak function leaves its entry, and no name: the kernel would take it for that of the function before, whose live patch would do nothing.
+change fs/proc/loadavg.c '/^static int loadavg_proc_show\(/,/^}/ s/^\treturn 0;/\tseq_puts(m, "more\\n");\n&/'
+patch_of behind
+if grep -q 'arch_report_meminfo$' <(powerpc64le-linux-gnu-nm "$(field image)" | awk '/ loadavg_proc_show$/ { getline; print }'); then
+	build behind
+else
+	refuses behind
+	says "an overridden weak function without a name"
+fi
