@@ -220,6 +220,39 @@ static void test_patchable(void)
 	g_assert_false(place_of(bare, bare_match, "first")->patchable);
 }
 
+/* The function whose code ends where arch_hook's begins, alignment aside. */
+static const KmSymbol *before_hook(World *w)
+{
+	const KmSymbol *hook = km_object_find_symbol(w->plain, "arch_hook"), *found = NULL;
+	for (guint i = 0; i < w->plain->symbols->len; i++) {
+		const KmSymbol *f = w->plain->symbols->pdata[i];
+		if (f->type == STT_FUNC && f->section == hook->section && f->value < hook->value &&
+		    (!found || f->value > found->value))
+			found = f;
+	}
+	g_assert_nonnull(found);
+	return found;
+}
+
+/* Behind a landing pad the kernel looks for an entry in all that bears a name: also in the code that lost its own to a strong one. */
+static void test_two_entries(void)
+{
+	static const char hooked[] = "-pg -mfentry -mrecord-mcount",
+			  landing[] = "-pg -mfentry -mrecord-mcount -fcf-protection=branch";
+	if (cannot())
+		return;
+	g_autoptr(World) w = world_new(unit_text, hooked, hooked);
+	g_autoptr(KmMatch) match = match_new(w);
+	const KmPlace *place = place_of(w, match, before_hook(w)->name);
+	g_assert_true(place->patchable && !place->ambiguous);
+	g_autoptr(World) behind = world_new(unit_text, landing, landing);
+	g_autoptr(KmMatch) behind_match = match_new(behind);
+	place = place_of(behind, behind_match, before_hook(behind)->name);
+	g_assert_true(!place->patchable && place->ambiguous);
+	place = place_of(behind, behind_match, "first");
+	g_assert_true(place->patchable && !place->ambiguous);
+}
+
 /* A constant, one function: the source is another one. */
 static void test_one_differs(void)
 {
@@ -582,6 +615,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/match/overridden", test_overridden);
 	g_test_add_func("/match/init", test_init);
 	g_test_add_func("/match/patchable", test_patchable);
+	g_test_add_func("/match/two-entries", test_two_entries);
 	g_test_add_func("/match/one-differs", test_one_differs);
 	g_test_add_func("/match/all-differ", test_all_differ);
 	g_test_add_func("/match/not-there", test_not_there);
