@@ -59,7 +59,7 @@ probe 2 '\A1\n' '\A4\n' '\A1\n'
 # A leaf that sets up no TOC becomes a function that does, and the other way round; callers in the kernel go on with their own.
 change fs/proc/util.c '/^unsigned name_to_int/,/^\}/ s/^\tif \(len > 1/\tif (len == 4 \&\& !memcmp(name, "4242", 4) \&\& jiffies) {\n\t\tpr_notice("kmend asked for %d %d %d %d %d %d %d %d %d\\n", 1, 2, 3, 4, 5, 6, 7, 8, len);\n\t\treturn 1;\n\t}\n&/
 	s/^#include <linux\/dcache.h>/&\n#include <linux\/printk.h>\n#include <linux\/jiffies.h>\n#include <linux\/string.h>/'
-change mm/page_alloc.c '/^long si_mem_available\(void\)/,/^\}/ s/^\tlong available;/\tif (1)\n\t\treturn 64;\n&/'
+change "$(cd "$(field source)" && grep -l '^long si_mem_available(void)' mm/*.c)" '/^long si_mem_available\(void\)/,/^\}/ s/^\tlong available;/\tif (1)\n\t\treturn 64;\n&/'
 patch_of leaf
 build leaf
 # Who gets arguments on the stack must find them there: nothing may come between.
