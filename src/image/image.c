@@ -87,6 +87,21 @@ static void add_relas(KmImage *image, const GElf_Shdr *sh)
 	}
 }
 
+/* Many a kernel names no data to itself. */
+static void add_bounds(KmImage *image, Elf *elf, Elf_Scn *scn, const GElf_Shdr *sh)
+{
+	Elf_Data *data = elf_getdata(scn, NULL);
+	GElf_Sym symbol;
+	for (int i = 0; data && gelf_getsym(data, i, &symbol); i++) {
+		const char *name = elf_strptr(elf, sh->sh_link, symbol.st_name);
+		if (name && symbol.st_shndx != SHN_UNDEF &&
+		    (g_str_has_prefix(name, "__start_") || g_str_has_prefix(name, "__stop_") ||
+		     g_str_has_prefix(name, "__per_cpu_")))
+			g_hash_table_insert(image->bounds, g_strdup(name),
+					    g_memdup2(&symbol.st_value, sizeof(symbol.st_value)));
+	}
+}
+
 static gboolean read_section(KmImage *image, Elf *elf, Elf_Scn *scn, size_t strings, GError **error)
 {
 	GElf_Shdr sh;
@@ -94,6 +109,8 @@ static gboolean read_section(KmImage *image, Elf *elf, Elf_Scn *scn, size_t stri
 		return km_fail(error, "%s: cannot read section header %zu: %s", image->path, elf_ndxscn(scn),
 			       elf_errmsg(-1));
 	const char *name = elf_strptr(elf, strings, sh.sh_name);
+	if (sh.sh_type == SHT_SYMTAB)
+		add_bounds(image, elf, scn, &sh);
 	if (!(sh.sh_flags & SHF_ALLOC) || sh.sh_type == SHT_NOBITS || !sh.sh_size)
 		return TRUE;
 	if (!add_range(image, name ? name : "?", sh.sh_addr, sh.sh_offset, sh.sh_size, !!(sh.sh_flags & SHF_EXECINSTR),
@@ -236,6 +253,7 @@ static KmImage *image_new(GBytes *bare, const char *path, GError **error)
 	image->data = g_bytes_get_data(bare, &image->size);
 	image->ranges = g_array_new(FALSE, FALSE, sizeof(KmRange));
 	image->pointers = g_array_new(FALSE, FALSE, sizeof(KmPointer));
+	image->bounds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	image->strings = g_ptr_array_new_with_free_func(g_free);
 	gboolean is_elf = image->size >= SELFMAG && !memcmp(image->data, ELFMAG, SELFMAG);
 	if (!(is_elf ? read_elf(image, error) : read_flat(image, error)))
@@ -280,6 +298,7 @@ void km_image_free(KmImage *image)
 	g_clear_pointer(&image->records, g_array_unref);
 	g_array_unref(image->ranges);
 	g_array_unref(image->pointers);
+	g_hash_table_unref(image->bounds);
 	g_ptr_array_unref(image->strings);
 	g_bytes_unref(image->bytes);
 	g_mutex_clear(&image->lock);
@@ -341,6 +360,14 @@ gboolean km_image_pointer(const KmImage *image, guint64 address, guint64 *value)
 	return TRUE;
 }
 
+static gboolean bound_of(const KmImage *image, const char *name, guint64 *address)
+{
+	const KmKsym *symbol = km_image_find(image, name);
+	const guint64 *bound = symbol ? &symbol->address : g_hash_table_lookup(image->bounds, name);
+	*address = bound ? *bound : 0;
+	return bound != NULL;
+}
+
 gboolean km_image_table(const KmImage *image, const char *section, const char *start_symbol, const char *stop_symbol,
 			guint64 *start, guint64 *stop)
 {
@@ -352,12 +379,7 @@ gboolean km_image_table(const KmImage *image, const char *section, const char *s
 		*stop = r->address + r->size;
 		return TRUE;
 	}
-	const KmKsym *from = km_image_find(image, start_symbol), *to = km_image_find(image, stop_symbol);
-	if (!from || !to || to->address < from->address)
-		return FALSE;
-	*start = from->address;
-	*stop = to->address;
-	return TRUE;
+	return bound_of(image, start_symbol, start) && bound_of(image, stop_symbol, stop) && *start <= *stop;
 }
 
 const guint8 *km_image_btf(const KmImage *image, gsize *size)

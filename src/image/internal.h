@@ -38,6 +38,7 @@ struct KmImage {
 	GArray *ranges; /* of KmRange, ascending by address, not overlapping */
 	GArray *pointers; /* of KmPointer, ascending by place */
 	GPtrArray *strings; /* owner of range names */
+	GHashTable *bounds; /* name -> guint64: where tables begin and end, by the file's own symbols, if it has any */
 	KmKallsyms kallsyms;
 	char *banner, *release;
 

@@ -222,8 +222,8 @@ KmGround *km_ground_image(const KmImage *image)
 	g->image = image;
 	g->init_start = address_of(image, "__init_begin");
 	g->init_end = address_of(image, "__init_end");
-	g->percpu_start = address_of(image, "__per_cpu_start");
-	g->percpu_end = address_of(image, "__per_cpu_end");
+	if (!km_image_table(image, NULL, "__per_cpu_start", "__per_cpu_end", &g->percpu_start, &g->percpu_end))
+		g->percpu_start = g->percpu_end = 0;
 	g->compiler = banner_compiler(km_image_banner(image));
 	find_toc(g);
 	return &g->ground;
