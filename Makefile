@@ -26,11 +26,12 @@ check: $(KMEND)
 	@scripts/setup --try test arm64
 	@tests/run
 
-# Live patches of a ppc64le kernel, which is built for that first: Debian has none with a livepatch core.
+# Live patches of ppc64le kernels: a stock one, and one that is built for that first, since Debian has none with a livepatch core.
 check-ppc64le: $(KMEND)
 	@scripts/setup run
 	@scripts/setup test arm64 ppc64le
 	@KMEND=$(KMEND) tests/ppc64le/kernel
+	@KMEND=$(KMEND) tests/ppc64le/kernel --stock
 	@tests/run ppc64le/
 
 # No virtual machine, no network.

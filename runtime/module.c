@@ -47,6 +47,13 @@ void cleanup_module(void)
 	kmend_shadow_exit();
 }
 
+/* What a row of a table of exports says of a place. */
+#ifdef CONFIG_HAVE_ARCH_PREL32_RELOCATIONS
+#define KMEND_ROW(value, name) ".balign 4\n.long " value " - .\n.long " name " - .\n.long 0\n"
+#else
+#define KMEND_ROW(value, name) ".balign 8\n.quad " value "\n.quad " name "\n.quad 0\n"
+#endif
+
 /*
  * Rows of __ksymtab_gpl and __kcrctab_gpl, which modpost writes for other modules: in the order of the names. The version is that of the interface.
  */
@@ -55,10 +62,7 @@ void cleanup_module(void)
 	    "__kstr_" #name ": .asciz \"" #name "\"\n"                            \
 	    ".popsection\n"                                                       \
 	    ".pushsection __ksymtab_gpl,\"a\"\n"                                  \
-	    ".balign 4\n"                                                         \
-	    ".long " #name " - .\n"                                               \
-	    ".long __kstr_" #name " - .\n"                                        \
-	    ".long 0\n"                                                           \
+	    KMEND_ROW(#name, "__kstr_" #name)                                     \
 	    ".popsection\n"                                                       \
 	    ".pushsection __kcrctab_gpl,\"a\"\n"                                  \
 	    ".balign 4\n"                                                         \

@@ -3,7 +3,7 @@
 #include "core.h"
 
 /* A handler may set the program counter where ftrace gives it that much, or else all registers. */
-#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#if defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) && !defined(KMEND_ARCH_NEEDS_REGS)
 #define KMEND_FTRACE_FLAGS 0
 #else
 #define KMEND_FTRACE_FLAGS FTRACE_OPS_FL_SAVE_REGS

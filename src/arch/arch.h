@@ -102,11 +102,20 @@ typedef struct {
 	const char *callee; /* what the names of those functions begin with; "": every call that no other table is about */
 } KmSiteTable;
 
+/* A field of code that leads to something. */
+typedef struct {
+	guint32 type; /* r_type; 0: ends a list */
+	guint offset;
+} KmStubField;
+
 /* Code that goes on at an address which it reads from a slot of its own: for calls that could be too far for a branch. */
 typedef struct {
 	const guint8 *code;
 	guint size; /* bytes, the slot among them; wants to be aligned to 8 */
 	guint slot; /* offset of the slot, 64 bits */
+	const KmStubField *fields; /* by which the code finds the slot; NULL: by itself */
+	/* Where calls through it need another instruction behind them: the one that compilers leave room by, and that which must be there instead. Both 0: they do not. */
+	guint32 room, behind;
 } KmCallStub;
 
 /* size bytes of linked code at address, or NULL. */
@@ -264,6 +273,13 @@ typedef struct KmArch {
 
 	/* What functions begin with. */
 	const KmEntryArch *entry;
+
+	/*
+	 * Where kmend's own runtime comes between a function and its callers with a frame of its own: words of arguments that are in registers; those behind are in the
+	 * caller's frame, which the function would look for in the wrong place. 0: it comes between nowhere. uses_stacked: may a function's code use any of those?
+	 */
+	guint frame_arguments;
+	gboolean (*uses_stacked)(const guint8 *code, gsize size);
 
 	/* Bytes from a function's value to its local entry (ppc64le st_other); 0 elsewhere. */
 	guint (*local_entry)(const struct KmSymbol *symbol);

@@ -288,8 +288,50 @@ static const char *call_problem(const guint8 *insn, gsize room)
 	return NULL;
 }
 
+#define RESTORE_TOC 0xe8410018 /* ld r2,24(r1) */
+
+/* std r2,24(r1); addis r12,r2,slot@toc@ha; ld r12,slot@toc@l(r12); mtctr r12; bctr: the callee sets up its TOC pointer from r12, and the caller gets its own back. */
+static const guint8 stub_code[32] = { 0x18, 0x00, 0x41, 0xf8, 0x00, 0x00, 0x82, 0x3d, 0x00, 0x00,
+				      0x8c, 0xe9, 0xa6, 0x03, 0x89, 0x7d, 0x20, 0x04, 0x80, 0x4e };
+static const KmStubField stub_fields[] = { { R_PPC64_TOC16_HA, 4 }, { R_PPC64_TOC16_LO_DS, 8 }, { 0, 0 } };
+static const KmCallStub call_stub = { .code = stub_code,
+				      .size = sizeof(stub_code),
+				      .slot = 24,
+				      .fields = stub_fields,
+				      .room = NOP,
+				      .behind = RESTORE_TOC };
+
 /* The large model has addresses of all data in the TOC, which the loader can fill with any. */
 static const char *const apart_options[] = { "-mcmodel=large", "-fno-optimize-sibling-calls", NULL };
+
+/* ---- arguments on the stack ---- */
+
+#define FIRST_STACKED 96 /* behind the caller's r1: its header, and room for those in registers */
+#define RT_IS(insn, n) (((insn) >> 21 & 31) == (n))
+
+/* The stack pointer goes to another register, or is moved by a register: where it is from there on is not followed. */
+static gboolean loses_frame(guint32 insn)
+{
+	gboolean copies = (insn & 0x7fe) == 444 << 1 && RT_IS(insn, 1) && !RA_IS(insn, 1); /* or rA,r1,rB */
+	gboolean moves = (insn & 0x7fe) == 181 << 1 && RT_IS(insn, 1) && RA_IS(insn, 1); /* stdux r1,r1,rB */
+	return OP(insn) == 31 && (copies || moves);
+}
+
+/* By its distance from r1: where the function has made its frame, that is so much further away. */
+static gboolean uses_stacked(const guint8 *code, gsize size)
+{
+	gint64 frame = 0;
+	for (gsize at = 0; at + 4 <= size; at += 4) {
+		guint32 insn = km_arch_le32(code + at);
+		gint64 distance = km_arch_sign_extend(OP(insn) >= OP_LD ? insn & HALF_DS : insn, 16);
+		gboolean near = OP(insn) == OP_ADDI || (OP(insn) >= 32 && OP(insn) <= 62);
+		if (OP(insn) == 62 && (insn & 3) == 1 && RT_IS(insn, 1) && RA_IS(insn, 1))
+			frame -= distance; /* stdu r1,-frame(r1) */
+		else if (loses_frame(insn) || (near && RA_IS(insn, 1) && distance >= frame + FIRST_STACKED))
+			return TRUE;
+	}
+	return FALSE;
+}
 
 const KmArch km_arch_ppc64le = {
 	.name = "ppc64le",
@@ -301,6 +343,7 @@ const KmArch km_arch_ppc64le = {
 	.machine = EM_PPC64,
 	.big_endian = FALSE,
 	.can_build = TRUE,
+	.has_runtime = TRUE,
 	.capstone_arch = CS_ARCH_PPC,
 	.capstone_mode = (int)(CS_MODE_64 | CS_MODE_LITTLE_ENDIAN),
 	.insn_size = 4,
@@ -313,6 +356,7 @@ const KmArch km_arch_ppc64le = {
 	.address_part = address_part,
 	.apart_options = apart_options,
 	.call_nops = TRUE,
+	.call_stub = &call_stub,
 	.loader_relocs = loader_relocs,
 	.loader_symbols = loader_symbols,
 	.call_problem = call_problem,
@@ -322,5 +366,7 @@ const KmArch km_arch_ppc64le = {
 	.branches_out = branches_out,
 	.is_annotation = km_arch_is_label,
 	.entry = &km_entry_ppc64le,
+	.frame_arguments = 8,
+	.uses_stacked = uses_stacked,
 	.local_entry = local_entry,
 };

@@ -19,6 +19,7 @@
 #include "klp/objtool.h"
 #include "klp/own.h"
 #include "klp/runtime.h"
+#include "klp/stacked.h"
 #include "klp/story.h"
 #include "klp/recheck.h"
 #include "klp/trees.h"
@@ -295,16 +296,35 @@ static gboolean compile(State *s, GError **error)
 	return compiled && s->tools && check_image(s, error);
 }
 
-/* Types are looked at in the tree that the unit comes from. */
-static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
+static const KmTree *tree_of(const State *s, const KmUnit *unit, GError **error)
 {
 	for (guint i = 0; i < s->trees->len; i++) {
 		const KmTree *tree = s->trees->pdata[i];
-		if (g_ptr_array_find(tree->units, work->unit, NULL))
-			return km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, s->units,
-					       work, error);
+		if (g_ptr_array_find(tree->units, unit, NULL))
+			return tree;
 	}
-	return km_fail(error, "%s belongs to no source tree", work->unit->source);
+	return km_fail_null(error, "%s belongs to no source tree", unit->source);
+}
+
+/* Types are looked at in the tree that the unit comes from. */
+static gboolean check_layout(const State *s, KmUnitWork *work, GError **error)
+{
+	const KmTree *tree = tree_of(s, work->unit, error);
+	return tree &&
+	       km_layout_check(s->kernel, tree->overlay, tree->may_change_types, s->options, s->units, work, error);
+}
+
+static gboolean check_stacked(const State *s, GError **error)
+{
+	if (!s->result->own_runtime || !km_stacked_matters(s->kernel))
+		return TRUE;
+	for (guint i = 0; i < s->works->len; i++) {
+		const KmUnitWork *work = s->works->pdata[i];
+		const KmTree *tree = tree_of(s, work->unit, error);
+		if (!tree || !km_stacked_check(s->kernel, tree->overlay, work, s->contents.hooks, error))
+			return FALSE;
+	}
+	return TRUE;
 }
 
 /* Also those that are forgotten already. */
@@ -432,7 +452,7 @@ static gboolean work_units(State *s, GError **error)
 			return FALSE;
 		note_called_in(s, work);
 	}
-	if (!km_new_units_take(s->works, s->contents.hooks, s->result->functions, error))
+	if (!km_new_units_take(s->works, s->contents.hooks, s->result->functions, error) || !check_stacked(s, error))
 		return FALSE;
 	if (s->contents.hooks->len || s->contents.callbacks->len)
 		return TRUE;

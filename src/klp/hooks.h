@@ -19,6 +19,7 @@ typedef struct {
 	char *object; /* "vmlinux" or a module */
 	char *name;
 	guint sympos;
+	const KmSymbol *original; /* in its unit's object */
 	KmSymbol *replacement; /* in the module under construction */
 	/* For kmend's own runtime; else NULL. The function comes first. */
 	GPtrArray *old_parts; /* of KmOldPart */

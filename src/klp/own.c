@@ -394,15 +394,34 @@ static KmSymbol *stub_for(Filler *f, const KmReloc *r, const KmRef *ref, GError 
 		.offset = at + stub->slot, .type = object->arch->abs64, .symbol = r->symbol, .addend = r->addend
 	};
 	known = km_object_add_symbol(object, name, STB_LOCAL, STT_FUNC, section, at, stub->size);
+	for (const KmStubField *field = stub->fields; field && field->type; field++)
+		km_section_add_reloc(section, at + field->offset, field->type,
+				     km_object_section_symbol(object, section), (gint64)slot.offset);
 	if (!add_row(f, section, &slot, ref, error))
 		return NULL;
 	g_hash_table_insert(f->stubs, g_steal_pointer(&key), known);
 	return known;
 }
 
+/* Of calls through stubs: what must stand behind them. */
+static gboolean put_behind(KmObject *object, KmSection *section, const KmReloc *r, GError **error)
+{
+	const KmCallStub *stub = object->arch->call_stub;
+	if (!stub->behind)
+		return TRUE;
+	guint8 *call = section->data->data + r->offset;
+	const char *problem = object->arch->call_problem(call, section->data->len - r->offset);
+	if (problem)
+		return km_refuse(error, "%s+0x%" G_GINT64_MODIFIER "x: %s (to %s)", section->name, r->offset, problem,
+				 r->symbol->name);
+	km_object_put_u32(object, call + 4, stub->behind);
+	return TRUE;
+}
+
 static gboolean check_in_time(const KmSection *section, const KmRef *ref, GError **error)
 {
-	if (!km_special_find(section->name))
+	const KmSpecial *special = km_special_find(section->name);
+	if (!special || special->kind == KM_SPECIAL_SLOTS)
 		return TRUE;
 	return km_refuse(
 		error,
@@ -424,9 +443,11 @@ static gboolean take_reloc(Filler *f, KmSection *section, KmReloc *r, gboolean *
 		return FALSE;
 	if (info && info->kind == KM_RELOC_CALL && f->w->object->arch->call_stub) {
 		KmSymbol *stub = stub_for(f, r, ref, error);
+		if (!stub || !put_behind(f->w->object, section, r, error))
+			return FALSE;
 		r->symbol = stub;
 		r->addend = 0;
-		return stub != NULL;
+		return TRUE;
 	}
 	*taken = TRUE;
 	return add_row(f, section, r, ref, error);
@@ -570,7 +591,7 @@ gboolean km_own_fill(KmObject *object, const KmOwn *own, guint *symbols, GError 
 		return km_fail(error, "%s: the description of the live patch was lost on the way", object->path);
 	start(&w);
 	start_filler(&f);
-	/* Stubs are appended, and refer to nothing by themselves. */
+	/* Stubs are appended, and refer to nothing but their slots by themselves. */
 	guint n = object->sections->len;
 	for (guint i = 0; i < n; i++)
 		if (!take_relocs(&f, object->sections->pdata[i], error))

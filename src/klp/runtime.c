@@ -16,9 +16,9 @@
 #define ROOT "/kmend/runtime/"
 
 /* In the order in which they are one unit. */
-static const char *const parts[] = { "kmend-patch.h", "core.h",	 "arch/x86_64.h", "arch/arm64.h",
-				     "target.c",      "reloc.c", "redirect.c",	  "switch.c",
-				     "patch.c",	      "sysfs.c", "shadow.c",	  "module.c" };
+static const char *const parts[] = { "kmend-patch.h", "core.h",	  "arch/x86_64.h", "arch/arm64.h", "arch/ppc64le.h",
+				     "target.c",      "reloc.c",  "redirect.c",	   "switch.c",	   "patch.c",
+				     "sysfs.c",	      "shadow.c", "module.c" };
 
 /* Exports that the runtime imports anyway: the loader tells it where they are. */
 static const char *const anchors[] = { "stop_machine", "register_ftrace_function", "vmap", "register_module_notifier" };

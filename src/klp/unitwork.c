@@ -271,6 +271,7 @@ KmHook *km_unit_work_hook(const KmUnitWork *work, const KmSymbol *original, cons
 	hook->object = g_strdup(place->object);
 	hook->name = g_strdup(place->name);
 	hook->sympos = place->sympos;
+	hook->original = original;
 	hook->replacement = replacement;
 	if (work->context.by_address && !add_parts(work, hook, original, extracted, error))
 		g_clear_pointer(&hook, km_hook_free);

@@ -33,6 +33,7 @@ typedef struct {
 struct KmTypes {
 	GHashTable *types; /* name -> KmType */
 	GHashTable *functions; /* name -> KmPrototype */
+	GHashTable *calls; /* name -> KmCall: static functions too */
 };
 
 /* The type a DIE refers to, without typedefs of named types and without qualifiers. FALSE: void. */
@@ -45,5 +46,8 @@ const char *km_die_keyword(Dwarf_Die *die);
 void km_describe(Dwarf_Die *die, GString *key, GString *shown);
 /* The same for a function or function type itself: result and parameters. */
 void km_describe_function(Dwarf_Die *function, GString *key, GString *shown);
+
+/* What a call of a function takes. */
+void km_call_read(Dwarf_Die *function, KmCall *call);
 
 guint64 km_die_number(Dwarf_Die *die, unsigned int attribute, guint64 otherwise);

@@ -46,6 +46,7 @@ void km_types_free(KmTypes *types)
 		return;
 	g_hash_table_unref(types->types);
 	g_hash_table_unref(types->functions);
+	g_hash_table_unref(types->calls);
 	g_free(types);
 }
 
@@ -204,10 +205,13 @@ static void read_typedef(Reader *reader, Dwarf_Die *die, const char *scope)
 static void read_function(Reader *reader, Dwarf_Die *die)
 {
 	const char *name = dwarf_diename(die);
-	if (!name || !dwarf_hasattr_integrate(die, DW_AT_external) || dwarf_hasattr(die, DW_AT_declaration))
-		return;
 	/* A copy for one caller only points at what it is a copy of; that one is read. */
-	if (dwarf_hasattr(die, DW_AT_abstract_origin))
+	if (!name || dwarf_hasattr(die, DW_AT_declaration) || dwarf_hasattr(die, DW_AT_abstract_origin))
+		return;
+	KmCall *call = g_new0(KmCall, 1);
+	km_call_read(die, call);
+	g_hash_table_replace(reader->types->calls, g_strdup(name), call);
+	if (!dwarf_hasattr_integrate(die, DW_AT_external))
 		return;
 	g_autoptr(GString) key = g_string_new(NULL), shown = g_string_new(NULL);
 	km_describe_function(die, key, shown);
@@ -268,6 +272,7 @@ KmTypes *km_types_read(const char *object, const char *tree, GError **error)
 	g_autoptr(KmTypes) types = g_new0(KmTypes, 1);
 	types->types = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)type_free);
 	types->functions = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)prototype_free);
+	types->calls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	Reader reader = { .types = types, .tree = tree };
 	Dwfl *dwfl = dwfl_begin(&callbacks);
 	Dwfl_Module *module = dwfl ? dwfl_report_offline(dwfl, object, object, -1) : NULL;

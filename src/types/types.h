@@ -15,6 +15,15 @@ KmTypes *km_types_read(const char *object, const char *tree, GError **error);
 void km_types_free(KmTypes *types);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(KmTypes, km_types_free)
 
+/* What a call of a function takes along. */
+typedef struct {
+	guint words; /* of 8 bytes, for its arguments */
+	gboolean variadic; /* and possibly more */
+} KmCall;
+
+/* Of a function that the object defines, static or not; NULL: it does not. Owned by types. */
+const KmCall *km_types_call(const KmTypes *types, const char *name);
+
 /* A type (or a function's prototype) that both sides have and that differs. */
 typedef struct {
 	char *name; /* "struct foo", "union u", "enum e", "foo_t", "enumerator FOO" (of an enum without a name); functions: "foo" */

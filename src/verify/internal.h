@@ -153,6 +153,10 @@ void km_check_own(KmChecker *c);
 void km_compare_own(KmChecker *c);
 /* Where a call at that place of the live patch really leads: through a stub to what its slot says. */
 KmAt km_follow_stub(KmChecker *c, const KmAt *at);
+/* Does a relocation of the live patch make a call lead to a stub? */
+gboolean km_calls_stub(const KmChecker *c, const KmReloc *r);
+/* Does an instruction stand there that must follow such a call, rather than the room that compilers leave? */
+gboolean km_is_behind_call(const KmChecker *c, const KmSection *section, guint64 offset);
 void km_check_tables(KmChecker *c);
 
 /* unwind.c: by itself; the rows of a unit; the module against the units, once all is paired. */

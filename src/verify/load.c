@@ -88,11 +88,24 @@ static void check_target(KmChecker *c, const KmSection *section, guint i)
 		km_find_at(c, section, r->offset, "refers to section %s, which is not loaded", at.section->name);
 }
 
+/* A stub of the live patch leads to another module or the kernel, and the loader does nothing about that. */
+static void check_behind(KmChecker *c, const KmSection *section, const KmReloc *r)
+{
+	guint32 behind = c->module->arch->call_stub->behind;
+	guint64 at = r->offset + 4;
+	if (behind && (!section->data || at + 4 > section->data->len ||
+		       km_object_get_u32(c->module, section->data->data + at) != behind))
+		km_find_at(c, section, r->offset,
+			   "a call through a stub, and not 0x%08x behind it, by which r2 is restored", behind);
+}
+
 /* Calls of what is not in the module go through a stub of the loader, where distance demands it. The tracer's hook is its own business. */
 static void check_call(KmChecker *c, const KmSection *section, const KmReloc *r)
 {
 	const KmArch *arch = c->module->arch;
 	const KmRelocInfo *info = km_arch_reloc(arch, r->type);
+	if (km_calls_stub(c, r))
+		check_behind(c, section, r);
 	if (!arch->call_problem || r->symbol->section || !info || info->kind != KM_RELOC_CALL || !section->data ||
 	    r->offset + 4 > section->data->len || g_strv_contains(arch->hooks, r->symbol->name))
 		return;

@@ -208,6 +208,14 @@ static gboolean is_there(const char *owner, const char *object)
 	return strcmp(owner, "vmlinux") || !strcmp(object, "vmlinux");
 }
 
+/* What the runtime's part for the architecture does not do: where calls need something behind them, it knows them by stubs only. */
+static gboolean is_bare_call(const KmChecker *c, guint64 type)
+{
+	const KmArch *arch = c->module->arch;
+	const KmRelocInfo *info = type <= G_MAXUINT32 ? km_arch_reloc(arch, (guint32)type) : NULL;
+	return arch->call_stub && arch->call_stub->behind && info && info->kind == KM_RELOC_CALL;
+}
+
 static void read_reloc(KmChecker *c, const char *owner, KmSection *section, guint64 at, GHashTable *known)
 {
 	Words w;
@@ -222,9 +230,12 @@ static void read_reloc(KmChecker *c, const char *owner, KmSection *section, guin
 	if (!is_there(owner, named.object))
 		km_find_at(c, section, at, "%s of module %s is wanted at load, when that module need not be there",
 			   named.name, named.object);
-	if (km_special_find(place->name))
+	const KmSpecial *special = km_special_find(place->name);
+	if (special && special->kind != KM_SPECIAL_SLOTS)
 		km_find_at(c, section, at, "%s would be filled in after the kernel has read %s", named.name,
 			   place->name);
+	if (is_bare_call(c, number(c, &w, KM_DATA_RELOC_TYPE)))
+		km_find_at(c, place, offset, "a call of %s that goes through no stub", named.name);
 	if (number(c, &w, KM_DATA_RELOC_TYPE) > G_MAXUINT32)
 		km_find_at(c, section, at, "a relocation type of more than 32 bits");
 	if (strcmp(named.object, "vmlinux"))
@@ -551,16 +562,30 @@ void km_check_own(KmChecker *c)
 
 /* ---- stubs ---- */
 
+/* The fields by which the code finds its slot, then the slot. */
+static gboolean has_stub_relocs(const KmChecker *c, const KmAt *at, const KmReloc **slot)
+{
+	const KmCallStub *stub = c->module->arch->call_stub;
+	const KmStubField *field = stub->fields;
+	gsize n;
+	const KmReloc *r = km_section_relocs_in(at->section, at->address, at->address + stub->size, &n);
+	for (; n && field && field->type; r++, n--, field++)
+		if (r->type != field->type || r->offset != at->address + field->offset ||
+		    r->symbol->section != at->section ||
+		    r->symbol->value + (guint64)r->addend != at->address + stub->slot)
+			return FALSE;
+	*slot = r;
+	return n == 1 && r->offset == at->address + stub->slot && r->type == c->module->arch->abs64;
+}
+
 KmAt km_follow_stub(KmChecker *c, const KmAt *at)
 {
 	const KmCallStub *stub = c->module->arch->call_stub;
-	gsize n;
+	const KmReloc *r;
 	if (!c->own || !stub || at->kind != KM_AT_INSIDE || strcmp(at->section->name, KM_PATCHDATA_STUBS))
 		return *at;
 	const guint8 *code = km_room(at->section, at->address, stub->size);
-	const KmReloc *r = km_section_relocs_in(at->section, at->address, at->address + stub->size, &n);
-	if (!code || at->address % 8 || memcmp(code, stub->code, stub->size) || n != 1 ||
-	    r->offset != at->address + stub->slot || r->type != c->module->arch->abs64) {
+	if (!code || at->address % 8 || memcmp(code, stub->code, stub->size) || !has_stub_relocs(c, at, &r)) {
 		km_find_at(c, at->section, at->address, "not a stub that leads to what its slot says");
 		return *at;
 	}
@@ -568,6 +593,20 @@ KmAt km_follow_stub(KmChecker *c, const KmAt *at)
 	KmAt there = km_at_symbol(c, r->symbol);
 	there.address += (guint64)r->addend;
 	return there;
+}
+
+gboolean km_calls_stub(const KmChecker *c, const KmReloc *r)
+{
+	const KmRelocInfo *info = km_arch_reloc(c->module->arch, r->type);
+	return c->own && c->module->arch->call_stub && info && info->kind == KM_RELOC_CALL && r->symbol->section &&
+	       !strcmp(r->symbol->section->name, KM_PATCHDATA_STUBS);
+}
+
+gboolean km_is_behind_call(const KmChecker *c, const KmSection *section, guint64 offset)
+{
+	gsize n;
+	const KmReloc *r = offset < 4 ? NULL : km_section_relocs_in(section, offset - 4, offset - 3, &n);
+	return r && n && km_calls_stub(c, r) && c->module->arch->call_stub->behind;
 }
 
 /* ---- parts against the units ---- */

@@ -72,6 +72,12 @@ probe 0 'No such file' '\A(?!.*No such file)[\s\S]*kmend asked for 1 2 3 4 5 6 7
 probe 1 ' [0-9]{5,} kB' ' (4096|256) kB' ' [0-9]{5,} kB'
 probe 2 '\A[0-9.]+ [0-9.]+ [0-9.]+ [0-9]+/[0-9]+ [0-9]+\n' '\Aload [0-9.]+ [0-9.]+ [0-9.]+ [0-9]+/[0-9]+ [0-9]+\n' '\A[0-9.]+ '
 
+# kmend's own runtime on such a kernel leaves r2 and the return address to what the core has for that, and arguments stay where they are.
+build stacked --runtime=own
+kmend 0 verify -k "$KERNEL" stacked.ko
+tries stacked.ko --run 'cat /proc/loadavg' --stress 5
+probe 0 '\A[0-9.]+ [0-9.]+ [0-9.]+ [0-9]+/[0-9]+ [0-9]+\n' '\Aload [0-9.]+ [0-9.]+ [0-9.]+ [0-9]+/[0-9]+ [0-9]+\n' '\A[0-9.]+ '
+
 # A module, there before the live patch and coming after it.
 change drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show\(/,/^}/ s/init_done\(zram\)/& + (zram_major > 0 ? 40 : 80)/'
 patch_of state

@@ -154,6 +154,38 @@ static void test_annotations(void)
 	g_assert_cmpuint(km_arch_by_name("x86_64")->local_entry(&symbol), ==, 0);
 }
 
+#define STDU(frame) (0xf8210001 | (-(frame) & 0xfffc))
+#define LD(offset) (0xe8610000 | (offset)) /* r3 from r1 */
+
+/* Up to eight arguments have room in the caller's frame, which is as far away as the function's own is big; those behind do not come in registers. */
+static void test_stacked(void)
+{
+	static const struct {
+		guint32 code[4];
+		gboolean uses;
+	} rows[] = {
+		{ { 0x7c0802a6, 0xf8010010, STDU(64), LD(32) }, FALSE }, /* mflr r0; std r0,16(r1) */
+		{ { LD(88), 0x4e800020, 0, 0 }, FALSE },
+		{ { LD(96), 0x4e800020, 0, 0 }, TRUE },
+		{ { STDU(64), LD(152), 0x38210040, 0x4e800020 }, FALSE }, /* addi r1,r1,64 */
+		{ { STDU(64), LD(160), 0x38210040, 0x4e800020 }, TRUE },
+		{ { STDU(64), 0x386100a0, 0, 0 }, TRUE }, /* addi r3,r1,160 */
+		{ { STDU(64), 0x806100a4, 0, 0 }, TRUE }, /* lwz r3,164(r1) */
+		{ { STDU(64), 0x806300a4, 0, 0 }, FALSE }, /* lwz r3,164(r3) */
+		{ { STDU(64), 0x7c3f0b78, 0, 0 }, TRUE }, /* mr r31,r1 */
+		{ { 0x7c21496a, 0, 0, 0 }, TRUE }, /* stdux r1,r1,r9 */
+	};
+	const KmArch *arch = km_arch_by_name("ppc64le");
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		guint8 code[16];
+		for (guint k = 0; k < 4; k++)
+			for (guint b = 0; b < 4; b++)
+				code[4 * k + b] = (guint8)(rows[i].code[k] >> (8 * b));
+		g_test_message("row %zu", i);
+		g_assert_cmpint(arch->uses_stacked(code, sizeof(code)), ==, rows[i].uses);
+	}
+}
+
 /* An address in two parts: ADRP has the page, ADD and loads have the place in it. */
 static void test_address_part(void)
 {
@@ -269,5 +301,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/arch/annotations", test_annotations);
 	g_test_add_func("/arch/riscv64-branches", test_riscv64_branches);
 	g_test_add_func("/arch/riscv64-numbers", test_riscv64_numbers);
+	g_test_add_func("/arch/arguments-on-the-stack", test_stacked);
 	return g_test_run();
 }

@@ -428,6 +428,67 @@ static void test_stub(gconstpointer data)
 	g_assert_cmpuint(follow(p.object, row, KM_DATA_RELOC_PLACE), ==, 8);
 }
 
+#define PPC64LE_BL 0x48000001
+#define PPC64LE_NOP 0x60000000
+
+/* A part with such a call, and whether it is filled in. */
+static gboolean fill_ppc64le(Part *p, FakePatch *w, guint32 call, guint32 behind, GError **error)
+{
+	guint symbols = 0;
+	part_new(p, w, "ppc64le", ".text", SHF_ALLOC | SHF_EXECINSTR, R_PPC64_REL24);
+	km_object_put_u32(p->object, p->section->data->data + 8, call);
+	km_object_put_u32(p->object, p->section->data->data + 12, behind);
+	return km_own_write(p->object, &p->own, error) && km_own_fill(p->object, &p->own, &symbols, error);
+}
+
+/* The stub finds its slot through the TOC, and behind the call r2 is restored. */
+static void test_toc_stub(gconstpointer data)
+{
+	g_auto(Part) p;
+	g_autoptr(GError) error = NULL;
+	g_assert_true(fill_ppc64le(&p, (FakePatch *)data, PPC64LE_BL, PPC64LE_NOP, &error));
+	g_assert_cmphex(km_object_get_u32(p.object, p.section->data->data + 12), ==, 0xe8410018); /* ld r2,24(r1) */
+	const KmSection *stubs = g_array_index(p.section->relocs, KmReloc, 0).symbol->section;
+	static const guint32 wanted[] = { 0xf8410018, 0x3d820000, 0xe98c0000, 0x7d8903a6, 0x4e800420, 0, 0, 0 };
+	g_assert_cmpuint(stubs->size, ==, sizeof(wanted));
+	for (guint i = 0; i < G_N_ELEMENTS(wanted); i++)
+		g_assert_cmphex(km_object_get_u32(p.object, stubs->data->data + (gsize)4 * i), ==, wanted[i]);
+	g_assert_cmpuint(stubs->relocs->len, ==, 2);
+	for (guint i = 0; i < 2; i++) {
+		const KmReloc *r = &g_array_index(stubs->relocs, KmReloc, i);
+		g_assert_cmpuint(r->type, ==, i ? R_PPC64_TOC16_LO_DS : R_PPC64_TOC16_HA);
+		g_assert_true(r->symbol->section == stubs && r->symbol->value + (guint64)r->addend == 24);
+	}
+	g_assert_cmpuint(follow(p.object, reloc_of(p.object), KM_DATA_RELOC_PLACE), ==, 24);
+}
+
+static void test_toc_calls_refused(gconstpointer data)
+{
+	static const struct {
+		guint32 call, behind;
+		const char *why;
+	} rows[] = { { PPC64LE_BL, 0x7c0802a6, "no NOP behind the call" },
+		     { PPC64LE_BL - 1, PPC64LE_NOP, "a jump in place of a call" } };
+	for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+		g_auto(Part) p;
+		g_autoptr(GError) error = NULL;
+		g_assert_false(fill_ppc64le(&p, (FakePatch *)data, rows[i].call, rows[i].behind, &error));
+		g_assert_error(error, KM_ERROR, KM_ERROR_REFUSED);
+		g_assert_nonnull(strstr(error->message, rows[i].why));
+	}
+}
+
+static void test_slots(gconstpointer data)
+{
+	g_auto(Part) p;
+	g_autoptr(GError) error = NULL;
+	guint symbols = 0;
+	part_new(&p, (FakePatch *)data, "ppc64le", ".toc", SHF_ALLOC | SHF_WRITE, R_PPC64_ADDR64);
+	g_assert_true(km_own_write(p.object, &p.own, &error) && km_own_fill(p.object, &p.own, &symbols, &error));
+	g_assert_cmpuint(p.section->relocs->len, ==, 0);
+	g_assert_cmpuint(follow(p.object, reloc_of(p.object), KM_DATA_RELOC_PLACE), ==, 8);
+}
+
 static void test_table_refused(gconstpointer data)
 {
 	g_auto(Part) p;
@@ -486,6 +547,9 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/own/every-byte-counts", w, test_mutations);
 	g_test_add_data_func("/own/what-is-not-exported-is-listed", w, test_listed);
 	g_test_add_data_func("/own/far-calls-go-through-stubs", w, test_stub);
+	g_test_add_data_func("/own/stubs-find-their-slots-by-the-toc", w, test_toc_stub);
+	g_test_add_data_func("/own/calls-that-nothing-leads-back-from", w, test_toc_calls_refused);
+	g_test_add_data_func("/own/slots-are-read-in-time", w, test_slots);
 	g_test_add_data_func("/own/tables-are-read-too-early", w, test_table_refused);
 	g_test_add_data_func("/own/alternatives-are-chosen-too-early", w, test_alternative_refused);
 	return g_test_run();

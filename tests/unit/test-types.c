@@ -131,6 +131,40 @@ static void check(const char *compiler, const char *name, const char *before, co
 		g_assert_true(!*text == !*wanted);
 }
 
+/* Of f(): how many words its arguments take, and whether there can be more. */
+static const struct {
+	const char *text;
+	guint words;
+	gboolean variadic;
+} call_rows[] = {
+	{ "int f(void) { return 1; }", 0, FALSE },
+	{ "int f(int a, char b, void *c) { return a + b + !c; }", 3, FALSE },
+	{ "struct s { int a[6]; }; int f(struct s s, long n) { return s.a[n]; }", 4, FALSE },
+	{ "int f(char c, __int128 n) { return c + (int)n; }", 4, FALSE },
+	{ "struct s { long a[6]; }; struct s f(int n) { return (struct s){ { n } }; }", 2, FALSE },
+	{ "int f(const char *format, ...) { return *format; }", 1, TRUE },
+	{ "static int __attribute__((noinline)) f(int a, int b) { return a * b; } int x; int g(void) { return f(x, 3); }",
+	  2, FALSE },
+	{ "static inline int f(int a, int b, long c) { return a + b + c; } int x; int g(void) { return f(x, x, 3); }",
+	  3, FALSE },
+};
+
+static void check_calls(const char *compiler)
+{
+	for (gsize i = 0; i < G_N_ELEMENTS(call_rows); i++) {
+		g_autoptr(GError) error = NULL;
+		g_autoptr(KmTempDir) dir = km_tempdir_new(NULL, "test-types", &error);
+		g_assert_no_error(error);
+		g_autoptr(KmTypes) types = compile(dir->path, compiler, "c", call_rows[i].text);
+		const KmCall *call = km_types_call(types, "f");
+		g_test_message("%s: %s", compiler, call_rows[i].text);
+		g_assert_nonnull(call);
+		g_assert_cmpuint(call->words, ==, call_rows[i].words);
+		g_assert_cmpint(call->variadic, ==, call_rows[i].variadic);
+		g_assert_null(km_types_call(types, "h"));
+	}
+}
+
 static void test_rows(gconstpointer data)
 {
 	const char *compiler = data;
@@ -143,6 +177,7 @@ static void test_rows(gconstpointer data)
 	for (gsize i = 0; i < G_N_ELEMENTS(function_rows); i++)
 		check(compiler, function_rows[i].name, function_rows[i].before, function_rows[i].after, TRUE,
 		      function_rows[i].changes);
+	check_calls(compiler);
 }
 
 static void test_names(void)
