@@ -14,7 +14,7 @@
 typedef struct {
 	char *pad, *arch, *output, *assembler;
 	char **skip, **callees, **plain;
-	gboolean hook, nop_hook, no_record, call_nops, global;
+	gboolean before, hook, nop_hook, no_record, call_nops, global;
 	KmPad what;
 	const KmArch *target;
 } Options;
@@ -49,9 +49,11 @@ static gboolean read_pad(Options *o, GError **error)
 
 static gboolean settle(Options *o, GError **error)
 {
-	if ((o->pad != NULL) + o->hook + o->nop_hook > 1 || !(o->pad || o->hook || o->nop_hook || o->call_nops)) {
+	int entries = (o->pad != NULL) + o->before + o->hook + o->nop_hook;
+	if (entries > 1 || !(entries || o->call_nops)) {
 		g_set_error(error, KM_ERROR, KM_ERROR_USAGE,
-			    "one of --pad, --hook and --nop-hook is needed, or --call-nops; see `kmend asm --help`");
+			    "one of --pad, --pad-before, --hook and --nop-hook is needed, or --call-nops; see `kmend "
+			    "asm --help`");
 		return FALSE;
 	}
 	o->what.kind = o->hook ? KM_PAD_HOOK : o->nop_hook ? KM_PAD_HOOK_NOPS : KM_PAD_NOPS;
@@ -72,6 +74,8 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 	const GOptionEntry entries[] = {
 		{ "pad", 0, 0, G_OPTION_ARG_STRING, &o->pad, "Leave room: N NOPs, M of them before the label",
 		  "N[,M]" },
+		{ "pad-before", 0, 0, G_OPTION_ARG_NONE, &o->before, "arm64: one NOP at the label, the room before it",
+		  NULL },
 		{ "hook", 0, 0, G_OPTION_ARG_NONE, &o->hook, "Call the tracer's hook", NULL },
 		{ "nop-hook", 0, 0, G_OPTION_ARG_NONE, &o->nop_hook, "Leave room for that call in its place", NULL },
 		{ "no-record", 0, 0, G_OPTION_ARG_NONE, &o->no_record, "Record nothing", NULL },
@@ -103,12 +107,15 @@ static gboolean parse(int *argc, char ***argv, Options *o, GError **error)
 static GString *transform(const Options *o, const char *text, gsize size, GError **error)
 {
 	g_autoptr(KmListing) listing = km_listing_new(text, size, o->target->entry->text->comments);
-	gboolean pad = o->pad || o->hook || o->nop_hook;
+	gboolean pad = o->pad || o->before || o->hook || o->nop_hook;
+	KmPad what = o->what;
 	if (o->call_nops && !o->target->entry->toc)
 		return km_refuse_null(error, "--call-nops is for ppc64le; on %s no call needs it", o->target->name);
+	if (o->before && !km_pad_before(o->target, &what, error))
+		return NULL;
 	if (listing->by_hand)
 		return g_string_new_len(text, (gssize)size);
-	if ((pad && !km_pad(listing, o->target, &o->what, error)) ||
+	if ((pad && !km_pad(listing, o->target, &what, error)) ||
 	    (o->call_nops && !km_call_nops(listing, (const char *const *)o->callees, error)))
 		return NULL;
 	return km_listing_text(listing);

@@ -198,6 +198,24 @@ static gboolean is_skipped(const KmListed *f, const KmPad *pad)
 	return f->part;
 }
 
+/*
+ * The hook returns to behind its call. Without a way on that would be the label, and its instruction leads back into the room: the hook would have to know how far
+ * to skip, which a landing pad changes.
+ */
+gboolean km_pad_before(const KmArch *arch, KmPad *pad, GError **error)
+{
+	const KmEntryArch *entry = arch->entry;
+	if (!entry->branch || entry->branch != entry->unit)
+		return km_refuse(error,
+				 "--pad-before: on %s no single NOP at a label can become a branch to room before it: "
+				 "leave room with --pad",
+				 arch->name);
+	pad->kind = KM_PAD_NOPS;
+	pad->before = (entry->need + entry->branch) / entry->unit;
+	pad->total = pad->before + entry->branch / entry->unit;
+	return TRUE;
+}
+
 gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError **error)
 {
 	const KmEntryText *text = arch->entry->text;

@@ -19,6 +19,12 @@ typedef struct {
 	const char *const *skip; /* patterns of names that get none; NULL: none */
 } KmPad;
 
+/*
+ * One NOP at the label, to become a branch to the room before it: what calls the hook, and a branch to what is behind the NOP. Sets pad's kind and numbers. Refused: an
+ * architecture whose NOP is not of a branch's size.
+ */
+gboolean km_pad_before(const KmArch *arch, KmPad *pad, GError **error);
+
 /* Put entries into all functions of listing. Refused: an architecture that has no text for that. */
 gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError **error);
 
