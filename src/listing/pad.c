@@ -5,6 +5,9 @@
 
 #include "base/error.h"
 
+/* clang, x86-64: the name of what tells a function's type. */
+#define KCFI_PREFIX "__cfi_"
+
 /* ---- where ---- */
 
 static gboolean is_directive(const KmLine *line, const char *word)
@@ -195,7 +198,46 @@ static gboolean is_skipped(const KmListed *f, const KmPad *pad)
 	for (const char *const *s = pad->skip; s && *s; s++)
 		if (g_pattern_match_simple(*s, f->name))
 			return TRUE;
-	return f->part;
+	return f->part || g_str_has_prefix(f->name, KCFI_PREFIX);
+}
+
+static gboolean is_data(const KmLine *line)
+{
+	static const char *const words[] = { ".word", ".long", ".4byte", ".int", ".inst" };
+	for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+		if (is_directive(line, words[i]))
+			return TRUE;
+	return FALSE;
+}
+
+/*
+ * kCFI: a word, or an instruction under a name of its own, right before the label tells the function's type. Callers look for it there, as far before the label as the compiler has put room in
+ * between, which they learned from its option. What another function ends with is behind its .size.
+ */
+static gboolean has_type_word(const KmListing *listing, const KmListed *f)
+{
+	g_autofree char *named = g_strconcat(KCFI_PREFIX, f->name, NULL);
+	if (km_listing_find(listing, named))
+		return TRUE;
+	for (guint i = f->label; i-- > 0;) {
+		const KmLine *line = km_listing_line(listing, i);
+		if (is_data(line))
+			return TRUE;
+		if ((line->kind != KM_LINE_DIRECTIVE && line->kind != KM_LINE_EMPTY) || is_directive(line, ".size"))
+			break;
+	}
+	return FALSE;
+}
+
+static gboolean check_types(const KmListing *listing, const KmListed *f, const KmPad *pad, GError **error)
+{
+	if (pad->kind != KM_PAD_NOPS || !pad->before || !has_type_word(listing, f))
+		return TRUE;
+	return km_refuse(error,
+			 "%s has a word right before its label, where its callers look for its type (kCFI): only the "
+			 "compiler can put room "
+			 "in between (-fpatchable-function-entry=%u,%u), or leave it out with --skip %s",
+			 f->name, pad->total, pad->before, f->name);
 }
 
 /*
@@ -236,6 +278,8 @@ gboolean km_pad(KmListing *listing, const KmArch *arch, const KmPad *pad, GError
 		const KmListed *f = listing->functions->pdata[i];
 		if (is_skipped(f, pad))
 			continue;
+		if (!check_types(listing, f, pad, error))
+			return FALSE;
 		(pad->kind == KM_PAD_NOPS ? put_nops : put_hook)(listing, f, text, pad, i,
 								 g_hash_table_contains(unsafe, f));
 	}

@@ -70,6 +70,42 @@ static void refused(void)
 	}
 }
 
+static gboolean takes_room(const char *arch, const char *listing, guint before, char **said)
+{
+	const KmArch *a = km_arch_by_name(arch);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(KmListing) l = km_listing_new(listing, strlen(listing), a->entry->text->comments);
+	const KmPad pad = { .total = before + 1, .before = before };
+	gboolean taken = km_pad(l, a, &pad, &error);
+	*said = error ? g_strdup(error->message) : NULL;
+	return taken;
+}
+
+/* A type word belongs right before the label, or as far away as callers know; what the function before ends with is none. */
+static void typed(void)
+{
+	static const char word[] = HEAD TYPE("f") "\t.word\t77\nf:\n" BODY("f");
+	static const char pool[] =
+		HEAD TYPE("f") "f:\n" BODY("f") "\t.word\t77\n\t.size\tf, .-f\n" TYPE("g") "g:\n" BODY("g");
+	static const char named[] = HEAD TYPE(
+		"__cfi_f") "__cfi_f:\n\tmovl\t$77, %eax\n\t.size\t__cfi_f, .-__cfi_f\n" TYPE("f") "f:\n" BODY("f");
+	static const struct {
+		const char *arch, *listing;
+		guint before;
+		gboolean taken;
+	} tries[] = { { "arm64", word, 1, FALSE },
+		      { "arm64", word, 0, TRUE },
+		      { "arm64", pool, 1, TRUE },
+		      { "x86_64", named, 1, FALSE },
+		      { "x86_64", named, 0, TRUE } };
+	for (gsize i = 0; i < G_N_ELEMENTS(tries); i++) {
+		g_autofree char *said = NULL;
+		g_assert_true(takes_room(tries[i].arch, tries[i].listing, tries[i].before, &said) == tries[i].taken);
+		g_assert_true(tries[i].taken ||
+			      (strstr(said, "kCFI") && strstr(said, "--skip f") && !strchr(said, '\n')));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_test_init(&argc, &argv, NULL);
@@ -79,5 +115,6 @@ int main(int argc, char **argv)
 	}
 	g_test_add_func("/pad-before/sizes", sizes);
 	g_test_add_func("/pad-before/refused", refused);
+	g_test_add_func("/pad/typed", typed);
 	return g_test_run();
 }
