@@ -210,9 +210,22 @@ static gboolean is_data(const KmLine *line)
 	return FALSE;
 }
 
+/* What stands before it lies elsewhere, or is another function's. */
+static gboolean ends_search(const KmLine *line)
+{
+	static const char *const words[] = { ".size", ".section",     ".text",	     ".data",
+					     ".bss",  ".pushsection", ".popsection", ".previous" };
+	if (line->kind != KM_LINE_DIRECTIVE)
+		return line->kind != KM_LINE_EMPTY;
+	for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+		if (is_directive(line, words[i]))
+			return TRUE;
+	return FALSE;
+}
+
 /*
  * kCFI: a word, or an instruction under a name of its own, right before the label tells the function's type. Callers look for it there, as far before the label as the compiler has put room in
- * between, which they learned from its option. What another function ends with is behind its .size.
+ * between, which they learned from its option.
  */
 static gboolean has_type_word(const KmListing *listing, const KmListed *f)
 {
@@ -223,7 +236,7 @@ static gboolean has_type_word(const KmListing *listing, const KmListed *f)
 		const KmLine *line = km_listing_line(listing, i);
 		if (is_data(line))
 			return TRUE;
-		if ((line->kind != KM_LINE_DIRECTIVE && line->kind != KM_LINE_EMPTY) || is_directive(line, ".size"))
+		if (ends_search(line))
 			break;
 	}
 	return FALSE;

@@ -89,15 +89,14 @@ static void typed(void)
 		HEAD TYPE("f") "f:\n" BODY("f") "\t.word\t77\n\t.size\tf, .-f\n" TYPE("g") "g:\n" BODY("g");
 	static const char named[] = HEAD TYPE(
 		"__cfi_f") "__cfi_f:\n\tmovl\t$77, %eax\n\t.size\t__cfi_f, .-__cfi_f\n" TYPE("f") "f:\n" BODY("f");
+	static const char table[] =
+		HEAD "\t.section\t.rodata\n.LJTI0_0:\n\t.word\t77\n\t.text\n" TYPE("f") "f:\n" BODY("f");
 	static const struct {
 		const char *arch, *listing;
 		guint before;
 		gboolean taken;
-	} tries[] = { { "arm64", word, 1, FALSE },
-		      { "arm64", word, 0, TRUE },
-		      { "arm64", pool, 1, TRUE },
-		      { "x86_64", named, 1, FALSE },
-		      { "x86_64", named, 0, TRUE } };
+	} tries[] = { { "arm64", word, 1, FALSE }, { "arm64", word, 0, TRUE },	  { "arm64", pool, 1, TRUE },
+		      { "arm64", table, 1, TRUE }, { "x86_64", named, 1, FALSE }, { "x86_64", named, 0, TRUE } };
 	for (gsize i = 0; i < G_N_ELEMENTS(tries); i++) {
 		g_autofree char *said = NULL;
 		g_assert_true(takes_room(tries[i].arch, tries[i].listing, tries[i].before, &said) == tries[i].taken);
