@@ -249,50 +249,71 @@ static void on_breakpoint(int number, const struct signal_info *info, void *cont
 		yield();
 }
 
+/* One thread makes all the calls: emulators do not bear thousands that come and go. */
 static int standing; /* the function that is called */
+static unsigned long asked, answered;
 
-static void run_once(void *data)
+static void run_when_asked(void *data)
 {
-	call_one(data, standing, 1000);
-	finish(data);
+	for (unsigned long n = 1;; n++) {
+		while (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) < n) {
+			if (__atomic_load_n(&stopping, __ATOMIC_ACQUIRE))
+				finish(data);
+			yield();
+		}
+		call_one(data, standing, 1000);
+		__atomic_store_n(&answered, n, __ATOMIC_RELEASE);
+	}
 }
 
-/* A thread stands before the instruction at place while the hook is switched. Off is how it is before and afterwards. */
+/* The thread stands before the instruction at place while the hook is switched. Off is how it is before and afterwards. */
 static void switch_while_standing(Scheme *s, int i, uint32_t *place, bool on)
 {
+	unsigned long n = asked + 1;
 	turn(&s->entries[i], s->kind, !on);
 	uint32_t old = *place;
 	put(place, BRK);
 	stopped = 0;
 	go = false;
 	standing = i;
-	Runner *r = start(0, s, run_once);
+	__atomic_store_n(&asked, n, __ATOMIC_RELEASE);
 	/* One that is lost on the way there does not stop. */
-	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) != place && !__atomic_load_n(&r->done, __ATOMIC_ACQUIRE))
+	while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) != place &&
+	       __atomic_load_n(&answered, __ATOMIC_ACQUIRE) != n)
 		yield();
 	put(place, old);
 	turn(&s->entries[i], s->kind, on);
 	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
-	join(r);
+	while (__atomic_load_n(&answered, __ATOMIC_ACQUIRE) != n)
+		yield();
 	s->switches++;
 	s->stops++;
-	s->stops_lost += r->lost;
 	turn(&s->entries[i], s->kind, false);
+}
+
+/* The entry of function i, each of its instructions. */
+static void switch_at_places(Scheme *s, int i)
+{
+	const Entry *e = &s->entries[i];
+	for (int k = 0; k < (s->kind == SINGLE ? 2 : 3); k++) {
+		switch_while_standing(s, i, e->site + k, true);
+		switch_while_standing(s, i, e->site + k, false);
+	}
+	/* No one comes into the room unless the hook is on. */
+	for (int k = 0; s->kind == SINGLE && k < 3; k++)
+		switch_while_standing(s, i, e->room + k, false);
 }
 
 static void switch_at_each_place(Scheme *s, unsigned long stops)
 {
-	for (unsigned long n = 0; n < stops; n++) {
-		int i = (int)(n % N_FUNCTIONS);
-		const Entry *e = &s->entries[i];
-		for (int k = 0; k < (s->kind == SINGLE ? 2 : 3); k++) {
-			switch_while_standing(s, i, e->site + k, true);
-			switch_while_standing(s, i, e->site + k, false);
-		}
-		/* No one comes into the room unless the hook is on. */
-		for (int k = 0; s->kind == SINGLE && k < 3; k++)
-			switch_while_standing(s, i, e->room + k, false);
-	}
+	asked = answered = 0;
+	stopping = false;
+	Runner *r = start(0, s, run_when_asked);
+	for (unsigned long n = 0; n < stops; n++)
+		switch_at_places(s, (int)(n % N_FUNCTIONS));
+	__atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+	join(r);
+	s->stops_lost = r->lost;
 }
 
 /* ---- all of it ---- */

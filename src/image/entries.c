@@ -171,21 +171,11 @@ int km_image_has_entry(const KmImage *image, guint64 start, guint64 end)
 	return first < entries->len && g_array_index(entries, guint64, first) < end;
 }
 
-static guint64 end_by_name(const KmImage *image, guint64 address)
-{
-	gsize n;
-	const KmKsym *symbols = km_image_symbols(image, &n), *at = km_image_nearest(image, address);
-	for (gsize i = at ? (gsize)(at - symbols) : n; i < n; i++)
-		if (symbols[i].address > address)
-			return symbols[i].address;
-	return G_MAXUINT64;
-}
-
 /* kernel/trace/ftrace.c, ftrace_location(): the entry at that very address, else whichever a search finds first in what bears the name. */
 gboolean km_image_entry_is_ambiguous(const KmImage *image, guint64 address, guint64 size)
 {
 	const GArray *entries = entries_of(image);
-	guint64 end = end_by_name(image, address);
+	guint64 end = km_image_next_symbol(image, address);
 	guint first = entries ? first_entry(entries, address) : 0;
 	if (!entries || first >= entries->len)
 		return FALSE;

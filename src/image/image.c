@@ -495,3 +495,9 @@ const KmKsym *km_image_nearest(const KmImage *image, guint64 address)
 	gsize n = symbols_up_to(image, address);
 	return n ? &image->kallsyms.symbols[n - 1] : NULL;
 }
+
+guint64 km_image_next_symbol(const KmImage *image, guint64 address)
+{
+	gsize n = symbols_up_to(image, address);
+	return n < image->kallsyms.n ? image->kallsyms.symbols[n].address : G_MAXUINT64;
+}

@@ -66,6 +66,8 @@ const GArray *km_image_lookup(const KmImage *image, const char *name);	/* of gui
 const GArray *km_image_symbols_at(const KmImage *image, guint64 address); /* of guint32 */
 /* The last symbol at or below address, NULL if none: for messages ("tcp_ack+0x10"). */
 const KmKsym *km_image_nearest(const KmImage *image, guint64 address);
+/* The address of the first symbol above address: where kallsyms has what lies there end. G_MAXUINT64 if there is none. */
+guint64 km_image_next_symbol(const KmImage *image, guint64 address);
 
 /* Exports of the image. NULL when name is not exported. */
 const KmExport *km_image_export(const KmImage *image, const char *name);

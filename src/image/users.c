@@ -88,11 +88,7 @@ static const KmKsym *name_at(const KmImage *image, const KmRange *range, guint64
 
 static guint64 end_of(const KmImage *image, const KmRange *range, const KmKsym *symbol)
 {
-	const KmKsym *last = image->kallsyms.symbols + image->kallsyms.n, *next = symbol;
-	while (next < last && next->address <= symbol->address)
-		next++;
-	guint64 end = range->address + range->size;
-	return next < last && next->address < end ? next->address : end;
+	return MIN(range->address + range->size, km_image_next_symbol(image, symbol->address));
 }
 
 /* The instruction that holds a field of the function at start (of size bytes), told by reading from there. FALSE: there is no way to tell. */

@@ -96,7 +96,7 @@ static void check_behind(KmChecker *c, const KmSection *section, const KmReloc *
 	if (behind && (!section->data || at + 4 > section->data->len ||
 		       km_object_get_u32(c->module, section->data->data + at) != behind))
 		km_find_at(c, section, r->offset,
-			   "a call through a stub, and not 0x%08x behind it, by which r2 is restored", behind);
+			   "a call through a stub, and not 0x%08x behind it, which such a call needs", behind);
 }
 
 /* Calls of what is not in the module go through a stub of the loader, where distance demands it. The tracer's hook is its own business. */

@@ -110,16 +110,9 @@ guint km_find_patch(KmChecker *c)
 
 /* ---- functions ---- */
 
-static guint64 next_symbol(const KmChecker *c, guint64 address)
+static int has_entry(const KmImage *image, guint64 address)
 {
-	gsize n;
-	const KmKsym *symbols = km_image_symbols(c->input->image, &n);
-	const KmKsym *at = km_image_nearest(c->input->image, address);
-	guint64 end = address + ENTRY_ROOM;
-	for (gsize i = at ? (gsize)(at - symbols) : n; i < n && symbols[i].address < end; i++)
-		if (symbols[i].address > address)
-			return symbols[i].address;
-	return end;
+	return km_image_has_entry(image, address, MIN(address + ENTRY_ROOM, km_image_next_symbol(image, address)));
 }
 
 static int has_entry_in_stock(const KmObject *module, const KmAt *at)
@@ -148,7 +141,7 @@ static void check_original(KmChecker *c, KmSwitch *s, const char *where)
 	if (!s->original.kind)
 		km_find(c, where, "%s", why);
 	else if (s->original.kind == KM_AT_VMLINUX)
-		entry = km_image_has_entry(c->input->image, s->original.address, next_symbol(c, s->original.address));
+		entry = has_entry(c->input->image, s->original.address);
 	else
 		entry = has_entry_in_stock(km_stock(c, s->object), &s->original);
 	if (entry == 0)

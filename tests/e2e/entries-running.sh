@@ -16,7 +16,7 @@ import json, re
 image = json.load(open("entries.json"))
 running = [line for line in json.load(open("verdict.json"))["probes"][0]["before"].splitlines() if "[" not in line]
 alive = image["records"] - image["startup_records"]
-assert len(running) == alive > 5000, (len(running), alive)
+assert len(running) == alive > 10000, (len(running), alive)
 named = {}
 for f in image["functions"]:
     if "recorded" in f and f["verdict"] != "startup":

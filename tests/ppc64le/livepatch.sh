@@ -2,42 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # needs: ppc64le
 # Live patches of a ppc64le kernel with the livepatch core: what differs there is who sets up the TOC pointer, and how far data is.
-. "$(dirname "$0")/../e2e/common.inc"
+. "$(dirname "$0")/common.inc"
 enter_scratch qemu-system-ppc64 powerpc64le-linux-gnu-gcc
 
-# A local function and local data of the kernel, called and read from the live patch; new functions, of which one has more arguments than registers; a new static variable,
-# a switch, and a function of the kernel that gets more arguments than registers.
-change fs/filesystems.c '/^static int filesystems_proc_show/,/^\}/ s/^\tread_lock\(&file_systems_lock\);/\
-	{\
-		static int reads;\
-		struct file_system_type *proc;\
-		read_lock(\&file_systems_lock);\
-		proc = *find_filesystem("proc", 4);\
-		seq_printf(m, "%d %d %d %d %d %d %d %d %d %s\\n", sum(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), 2, 3, 4, 5, 6, 7, 8, ++reads, proc->name);\
-		seq_printf(m, "%s %s\\n", kind(reads), kind(file_systems ? 5 : 6));\
-	}/
-	s/^static int filesystems_proc_show/\
-static noinline int sum(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j)\
-{\
-	return a + 10 * b + c + d + e + f + g + h + 1000 * i + 10000 * j + (file_systems == NULL);\
-}\
-\
-static noinline const char *kind(int n)\
-{\
-	switch (n) {\
-	case 0: return "none";\
-	case 1: return "one";\
-	case 2: return "two";\
-	case 3: return "three";\
-	case 4: return file_systems->name;\
-	case 5: return file_systems ? "five" : "nothing";\
-	case 6: return "six";\
-	}\
-	return "many";\
-}\
-\
-&/'
-change fs/proc_namespace.c '/^static int show_vfsmnt/,/^\}/ s/^\tif \(sb->s_op->show_devname\)/\tshow_type(m, sb);\n\tseq_putc(m, (char)(sb->s_type ? 58 : 33));\n&/'
+change_across
 change fs/inode.c '/^static int proc_nr_inodes/,/^\}/ s/get_nr_inodes\(\);/get_nr_inodes() > 0 ? 4242 : 1;/'
 patch_of local
 build local

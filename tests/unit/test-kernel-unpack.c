@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -10,7 +11,7 @@
 #include "kernel/unpack.h"
 
 typedef struct {
-	const char *path, *text, *hardlink;
+	const char *path, *text, *hardlink, *symlink;
 } Entry;
 
 /* An archive in memory. */
@@ -27,14 +28,16 @@ static GBytes *make(const Entry *entries, gsize n, const char *format, const cha
 	for (gsize i = 0; i < n; i++) {
 		struct archive_entry *entry = archive_entry_new();
 		archive_entry_set_pathname(entry, entries[i].path);
-		archive_entry_set_filetype(entry, AE_IFREG);
+		archive_entry_set_filetype(entry, entries[i].symlink ? AE_IFLNK : AE_IFREG);
 		archive_entry_set_perm(entry, 0644);
 		if (entries[i].hardlink)
 			archive_entry_set_hardlink(entry, entries[i].hardlink);
-		else
+		if (entries[i].symlink)
+			archive_entry_set_symlink(entry, entries[i].symlink);
+		if (entries[i].text)
 			archive_entry_set_size(entry, (la_int64_t)strlen(entries[i].text));
 		archive_write_header(out, entry);
-		if (!entries[i].hardlink)
+		if (entries[i].text)
 			archive_write_data(out, entries[i].text, strlen(entries[i].text));
 		archive_entry_free(entry);
 	}
@@ -120,10 +123,10 @@ static char *content(Fixture *f, const char *path)
 
 static void test_package(Fixture *f, gconstpointer filter)
 {
-	const Entry entries[] = { { "./usr/a", "one", NULL },
-				  { "./usr/lib/b", "two", NULL },
-				  { "./etc/c", "three", NULL },
-				  { "./usr/d", NULL, "./usr/a" } };
+	const Entry entries[] = { { "./usr/a", "one", NULL, NULL },
+				  { "./usr/lib/b", "two", NULL, NULL },
+				  { "./etc/c", "three", NULL, NULL },
+				  { "./usr/d", NULL, "./usr/a", NULL } };
 	g_autofree char *name = g_strdup_printf("data.tar%s", filter ? ".xz" : "");
 	g_autoptr(GBytes) data = make(entries, G_N_ELEMENTS(entries), "ustar", filter);
 	g_autoptr(GError) error = NULL;
@@ -137,10 +140,35 @@ static void test_package(Fixture *f, gconstpointer filter)
 	g_assert_cmpstr(d, ==, "one");
 }
 
+/* Programs that are to find each other below a root of their own: their absolute links lead there, wherever it is moved. */
+static void test_root(Fixture *f, gconstpointer own)
+{
+	const Entry entries[] = { { "./usr/lib/loader", "here", NULL, NULL },
+				  { "./usr/lib64/deep/link", NULL, NULL, "/usr/lib/loader" },
+				  { "./usr/relative", NULL, NULL, "lib/loader" },
+				  { "./usr/away", NULL, NULL, "/etc/nothing" } };
+	const KmUnpack how = { .deb = f->deb, .dest = f->dest, .map = map_usr, .own_root = own != NULL };
+	g_autoptr(GBytes) data = make(entries, G_N_ELEMENTS(entries), "ustar", NULL);
+	g_autoptr(GError) error = NULL;
+	write_deb(f->deb, "data.tar", data);
+	g_assert_true(km_unpack_deb(&how, &error));
+	g_assert_no_error(error);
+	g_autofree char *moved = g_build_filename(f->dir->path, "moved", NULL);
+	g_assert_cmpint(g_rename(f->dest, moved), ==, 0);
+	g_free(f->dest);
+	f->dest = g_steal_pointer(&moved);
+	g_autofree char *link = g_build_filename(f->dest, "away", NULL), *away = g_file_read_link(link, NULL);
+	g_autofree char *deep = content(f, "lib64/deep/link"), *relative = content(f, "relative");
+	g_assert_cmpstr(deep, ==, own ? "here" : NULL);
+	g_assert_cmpstr(relative, ==, "here");
+	/* What it leads to is not unpacked. */
+	g_assert_cmpstr(away, ==, "/etc/nothing");
+}
+
 /* The source: a tar.xz in a tar.xz in an ar. */
 static void write_source_deb(Fixture *f, gsize cut)
 {
-	const Entry files[] = { { "linux-source-6.1/Makefile", "all:\n", NULL } };
+	const Entry files[] = { { "linux-source-6.1/Makefile", "all:\n", NULL, NULL } };
 	g_autoptr(GBytes) whole = make(files, 1, "ustar", "xz");
 	g_autoptr(GBytes) tar = g_bytes_new_from_bytes(whole, 0, g_bytes_get_size(whole) - cut);
 	struct archive *out = archive_write_new();
@@ -190,9 +218,9 @@ static void test_cut_off(Fixture *f, gconstpointer unused)
 
 static void test_lies(Fixture *f, gconstpointer unused)
 {
-	const Entry up[] = { { "./usr/../../evil", "x", NULL } };
-	const Entry link[] = { { "usr/a", NULL, "../../evil" } };
-	const Entry plain[] = { { "usr/a", "x", NULL } };
+	const Entry up[] = { { "./usr/../../evil", "x", NULL, NULL } };
+	const Entry link[] = { { "usr/a", NULL, "../../evil", NULL } };
+	const Entry plain[] = { { "usr/a", "x", NULL, NULL } };
 	const struct {
 		const Entry *entry;
 		KmUnpackMap map;
@@ -221,7 +249,7 @@ static void test_no_package(Fixture *f, gconstpointer unused)
 
 static void test_cannot_write(Fixture *f, gconstpointer unused)
 {
-	const Entry entries[] = { { "full", "no room for this", NULL } };
+	const Entry entries[] = { { "full", "no room for this", NULL, NULL } };
 	g_autoptr(GBytes) data = make(entries, 1, "ustar", NULL);
 	g_autoptr(GError) error = NULL;
 	g_autofree char *place = g_build_filename(f->dest, "full", NULL);
@@ -236,7 +264,7 @@ static void test_cannot_write(Fixture *f, gconstpointer unused)
 
 static void test_stop(Fixture *f, gconstpointer unused)
 {
-	const Entry entries[] = { { "a", "x", NULL } };
+	const Entry entries[] = { { "a", "x", NULL, NULL } };
 	g_autoptr(GBytes) data = make(entries, 1, "ustar", NULL);
 	g_autoptr(GError) error = NULL;
 	gint stop = 1;
@@ -251,6 +279,8 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add("/kernel/unpack/plain", Fixture, NULL, set_up, test_package, tear_down);
 	g_test_add("/kernel/unpack/xz", Fixture, "xz", set_up, test_package, tear_down);
+	g_test_add("/kernel/unpack/root", Fixture, NULL, set_up, test_root, tear_down);
+	g_test_add("/kernel/unpack/own-root", Fixture, "own", set_up, test_root, tear_down);
 	g_test_add("/kernel/unpack/tarball", Fixture, NULL, set_up, test_tarball, tear_down);
 	g_test_add("/kernel/unpack/cut-off", Fixture, NULL, set_up, test_cut_off, tear_down);
 	g_test_add("/kernel/unpack/lies", Fixture, NULL, set_up, test_lies, tear_down);
